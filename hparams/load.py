@@ -1,0 +1,154 @@
+"""Hyper-parameters: the recipe, then the model's YAML, then the user's YAML, then the command line.
+
+HyperPyYAML resolves `!ref` after the layers are merged, so an override reaches every key that refers
+to it. Options of SpeechBrain's Brain (`--device`, `--debug`, ...) are accepted on the same line.
+"""
+
+from __future__ import annotations
+
+import difflib
+from io import StringIO
+from pathlib import Path
+
+from ruamel.yaml import YAML, YAMLError
+
+from protocols.schema import UserError
+
+HERE = Path(__file__).parent
+RECIPE = HERE / "recipe.yaml"
+PRECISIONS = ("fp32", "bf16", "fp16")
+CHOICES = {
+    "precision": PRECISIONS,
+    "eval_precision": PRECISIONS,
+    "ssl_engine": ("native", "fairseq"),
+    "augment_on": ("loader", "device"),
+    "distributed_backend": ("nccl", "gloo", "mpi"),
+}
+
+# Options of speechbrain.utils.run_opts.RunOptions that have no key in the recipe. Written out because
+# importing SpeechBrain takes seconds that scoring one file should not pay; a test keeps it complete.
+RUN_OPTIONS = frozenset(
+    "test_only debug debug_batches debug_epochs debug_persistently log_config device"
+    " data_parallel_backend distributed_backend find_unused_parameters jit jit_module_keys"
+    " compile compile_module_keys compile_mode compile_using_fullgraph"
+    " compile_using_dynamic_shape_tracing auto_mix_prec bfloat16_mix_prec skip_nonfinite_grads"
+    " noprogressbar tqdm_colored_bar remove_vector_weight_decay profile_training profile_warmup"
+    " profile_steps".split()
+)
+
+
+def read_yaml(path: Path) -> dict:
+    """The top-level mapping of a YAML file, tags kept; refuses a missing or malformed file."""
+    try:
+        tree = YAML().load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read the YAML file {path}: {error.strerror}") from None
+    except YAMLError as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", -1) + 1
+        raise UserError(f"{path}, line {line}: not valid YAML ({error.problem})") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"{path} holds no `key: value` lines: expected a hyper-parameter file")
+    return tree
+
+
+def parse_overrides(arguments: list[str]) -> dict:
+    """`--key value`, `--key=value` and bare `--flag` (true), each value read as YAML."""
+    overrides: dict = {}
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--") or len(word) == 2:
+            raise UserError(f"unexpected argument {word!r}: options are written --key value")
+        key, equals, text = word[2:].partition("=")
+        if not equals:
+            text = rest.pop(0) if rest and not rest[0].startswith("--") else "True"
+        if key in overrides:
+            raise UserError(f"--{key} is given twice: give it once")
+        try:
+            overrides[key] = YAML(typ="safe").load(text)
+        except YAMLError:
+            raise UserError(f"--{key}: cannot read {text!r} as a YAML value") from None
+    return overrides
+
+
+def merge(base: dict, layer: dict) -> None:
+    """Lay `layer` over `base` in place; mappings merge key by key (`--rawboost "{algo: 4}"`)."""
+    for key, value in layer.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict) and not _tag(base[key]):
+            merge(base[key], value)
+        else:
+            base[key] = value
+
+
+def load_hparams(
+    yaml_path: str | Path, arguments: list[str], *, objects: bool = True
+) -> tuple[dict, dict, str]:
+    """Resolve the layers into `(hparams, run_options, resolved_yaml_text)`.
+
+    With `objects=False` keys that construct Python objects (`!new:`, `!name:`) become None: scoring
+    needs no optimiser and should not wait for its imports. Raises UserError for an unknown key, a
+    value outside its choices or an unset `base_path`.
+    """
+    from hyperpyyaml import load_hyperpyyaml, resolve_references
+
+    overrides = parse_overrides(arguments)
+    tree = read_yaml(RECIPE)
+    known = set(tree)
+    for where, layer in _layers(Path(yaml_path), overrides):
+        _refuse_unknown_keys(layer, known, where)
+        merge(tree, {key: value for key, value in layer.items() if key in known})
+    run_options = {key: overrides[key] for key in overrides if key in RUN_OPTIONS}
+    if not objects:
+        tree.update({key: None for key, value in tree.items() if _constructs(value)})
+
+    text = StringIO()
+    YAML().dump(tree, text)
+    resolved = resolve_references(StringIO(text.getvalue())).getvalue()
+    hparams = load_hyperpyyaml(resolved)
+    _check_values(hparams, run_options, overrides)
+    return hparams, run_options, resolved
+
+
+def _layers(yaml_path: Path, overrides: dict) -> list[tuple[str, dict]]:
+    own = read_yaml(yaml_path)
+    model = overrides.get("model") or own.get("model")
+    if not model:
+        raise UserError(f"{yaml_path} names no model: add a line such as `model: mms_300m`")
+    defaults = HERE / f"{model}.yaml"
+    if not defaults.exists():
+        names = sorted(path.stem for path in HERE.glob("*.yaml") if path.stem != RECIPE.stem)
+        raise UserError(f"unknown model {model!r} in {yaml_path}: choose one of {', '.join(names)}")
+    layers = [(str(defaults), read_yaml(defaults))]
+    if yaml_path.resolve() != defaults.resolve():
+        layers.append((str(yaml_path), own))
+    return [*layers, ("the command line", overrides)]
+
+
+def _refuse_unknown_keys(layer: dict, known: set[str], where: str) -> None:
+    for key in layer:
+        if key in known or key in RUN_OPTIONS:
+            continue
+        near = difflib.get_close_matches(key, known | RUN_OPTIONS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "hparams/recipe.yaml lists the keys"
+        raise UserError(f"unknown key {key!r} in {where}: {hint}")
+
+
+def _check_values(hparams: dict, run_options: dict, overrides: dict) -> None:
+    for key, choices in CHOICES.items():
+        value = run_options.get(key, hparams.get(key, choices[0]))
+        if value not in choices:
+            raise UserError(f"{key} is {value!r}: choose one of {', '.join(choices)}")
+    if hparams["base_path"] is None:
+        needed = ("data_folder", "output_folder")
+        if not all(key in overrides for key in needed):
+            raise UserError("base_path is not set: add --base_path FOLDER (it holds Data/ and Log/)")
+
+
+def _tag(node: object) -> str:
+    tag = getattr(node, "tag", None)
+    value = getattr(tag, "value", None) or ""
+    return value if isinstance(value, str) and value.startswith("!") else ""
+
+
+def _constructs(node: object) -> bool:
+    return _tag(node).startswith(("!new:", "!name:", "!apply:", "!module:"))
