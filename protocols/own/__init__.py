@@ -1,0 +1,1 @@
+"""Protocols of your own data: the three published patterns."""
