@@ -1,0 +1,162 @@
+"""What an audio file is, from its header: length, rate, channels, coding. No torch.
+
+libsndfile is asked first (fast, exact for wav, flac, ogg); FFmpeg, through PyAV, takes what it
+lacks: m4a, aac, opus in webm, the sound of mp4, raw G.722. Where a header does not know the
+length (mp3 without a Xing header, a flac written to a pipe), the audio is counted instead.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import soundfile
+
+from dataio.mpeg_audio import mp3_length
+from protocols.schema import SAMPLE_RATE
+
+SOUNDFILE, FFMPEG, FFMPEG_SEEK = "soundfile", "ffmpeg", "ffmpeg_seek"  # AudioHeader.reader
+G722_SUFFIX = ".g722"
+
+# libsndfile subtype -> (AudioEncoding, AudioBitSample), torchaudio's words; see also _sound_words
+_SUBTYPES = {
+    "PCM_S8": ("PCM_S", 8), "PCM_16": ("PCM_S", 16), "PCM_24": ("PCM_S", 24),
+    "PCM_32": ("PCM_S", 32), "PCM_U8": ("PCM_U", 8), "FLOAT": ("PCM_F", 32),
+    "DOUBLE": ("PCM_F", 64), "ULAW": ("ULAW", 8), "ALAW": ("ALAW", 8), "VORBIS": ("VORBIS", 0),
+    "OPUS": ("OPUS", 0), "MPEG_LAYER_I": ("MP1", 0), "MPEG_LAYER_II": ("MP2", 0),
+    "MPEG_LAYER_III": ("MP3", 0), "GSM610": ("GSM", 0), "ALAC_16": ("ALAC", 16),
+    "ALAC_20": ("ALAC", 20), "ALAC_24": ("ALAC", 24), "ALAC_32": ("ALAC", 32),
+}  # fmt: skip
+_LOSSLESS_CODECS = {"alac", "flac", "wavpack", "ape", "tta"}  # FFmpeg names with a bit depth
+_UNKNOWN_FRAMES = 1 << 62  # libsndfile says SF_COUNT_MAX for a flac whose header has no length
+
+
+class UnreadableAudio(Exception):
+    """A file that gives no usable audio; `.path` and `.reason` (half a sentence) say which, why."""
+
+    def __init__(self, path: str | os.PathLike, reason: str):
+        super().__init__(f"{os.fspath(path)}: {reason}")
+        self.path = os.fspath(path)
+        self.reason = reason
+
+    def __reduce__(self):  # crosses from a worker process
+        return type(self), (self.path, self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class AudioHeader:
+    """Length in samples a channel, rate in Hz, and the words of the protocol's audio columns.
+
+    `reader` is the library that reads it exactly, and whether that one can seek in it.
+    """
+
+    frames: int
+    sample_rate: int
+    channels: int
+    encoding: str
+    bits: int
+    reader: str = SOUNDFILE
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / self.sample_rate
+
+
+def probe(path: str | os.PathLike) -> AudioHeader:
+    """The header of an audio file.
+
+    Raises `UnreadableAudio` for a file that is missing, empty or of no known format.
+    """
+    path = os.fspath(path)
+    if path.endswith(G722_SUFFIX):
+        header = _probe_g722(path)
+    else:
+        try:
+            with soundfile.SoundFile(path) as sound:
+                header = _sound_header(path, sound)
+        except (soundfile.LibsndfileError, TypeError):  # TypeError: a .raw name
+            _refuse_absent(path)
+            header = _probe_ffmpeg(path)
+    if header.frames <= 0:
+        raise UnreadableAudio(path, "it holds no audio")
+    return header
+
+
+def _refuse_absent(path: str) -> None:
+    if not os.path.exists(path):
+        raise UnreadableAudio(path, "there is no such file")
+    if os.path.isdir(path):
+        raise UnreadableAudio(path, "it is a folder")
+    if os.path.getsize(path) == 0:
+        raise UnreadableAudio(path, "the file is empty")
+
+
+def _sound_header(path: str, sound: soundfile.SoundFile) -> AudioHeader:
+    frames, subtype = sound.frames, sound.subtype
+    encoding, bits = _sound_words(sound.format, subtype)
+    reader = SOUNDFILE
+    if sound.format == "MP3" or subtype == "MPEG_LAYER_III":
+        counted = mp3_length(path)
+        if counted is not None:
+            # libsndfile would also read the wrong length
+            frames, reader = counted, FFMPEG_SEEK if sound.format == "MP3" else FFMPEG
+    elif frames >= _UNKNOWN_FRAMES:
+        frames, reader = _probe_ffmpeg(path).frames, FFMPEG
+    return AudioHeader(frames, sound.samplerate, sound.channels, encoding, bits, reader)
+
+
+def _sound_words(container: str, subtype: str) -> tuple[str, int]:
+    encoding, bits = _SUBTYPES.get(subtype, (subtype, 0))
+    return ("FLAC", bits) if container == "FLAC" else (encoding, bits)
+
+
+def _probe_g722(path: str) -> AudioHeader:
+    """Raw G.722 has no header: 16 kHz, one channel, two samples a byte."""
+    _refuse_absent(path)
+    return AudioHeader(2 * os.path.getsize(path), SAMPLE_RATE, 1, "G722", 4, FFMPEG)
+
+
+def open_ffmpeg(path: str):
+    """`(container, audio stream)` of PyAV; the caller closes the container.
+
+    Raises `UnreadableAudio` where FFmpeg finds no audio.
+    """
+    import av
+
+    try:
+        container = av.open(path, format="g722" if path.endswith(G722_SUFFIX) else None)
+    except (av.error.FFmpegError, ValueError) as error:
+        reason = f"neither libsndfile nor FFmpeg reads it ({_words(error)})"
+        raise UnreadableAudio(path, reason) from error
+    if not container.streams.audio:
+        container.close()
+        raise UnreadableAudio(path, "it has no sound track")
+    return container, container.streams.audio[0]
+
+
+def _probe_ffmpeg(path: str) -> AudioHeader:
+    container, stream = open_ffmpeg(path)
+    with container:
+        codec = stream.codec_context
+        is_indexed = "mp4" in container.format.name.split(",")
+        bits = codec.format.bytes * 8 if codec.format and codec.name in _LOSSLESS_CODECS else 0
+        if is_indexed and stream.duration:  # its sample table; edit lists are taken into account
+            frames = round(stream.duration * stream.time_base * codec.sample_rate)
+        else:
+            frames = _count_decoded(path, container, stream)
+        encoding = codec.name.upper()
+        reader = FFMPEG_SEEK if is_indexed else FFMPEG
+        return AudioHeader(frames, codec.sample_rate, codec.channels, encoding, bits, reader)
+
+
+def _count_decoded(path: str, container, stream) -> int:
+    import av
+
+    try:
+        return sum(frame.samples for frame in container.decode(stream))
+    except av.error.FFmpegError as error:
+        raise UnreadableAudio(path, f"it does not decode ({_words(error)})") from error
+
+
+def _words(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
