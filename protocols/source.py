@@ -1,0 +1,207 @@
+"""What a database's generator reads from: folders, list files and word tables, with their faults.
+
+Everything is text: no column's type is guessed, so `00012`, `None` and a blank survive.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+
+from protocols.schema import UserError
+from protocols.walk import PathTemplate, sort_texts, walk
+
+UNKNOWN_WORD = "\0"  # what `word` gives for an unknown word under --skip_unknown; no file has it
+
+
+class Source:
+    """The data folder and the options of one `build`, as a generator of items sees them.
+
+    `metadata` is a list file, or a folder of list files, that replaces the published place;
+    `file_list` names the audio files instead of walking for them. With `skip_unknown` a word,
+    folder or line that is not known is counted in `unknown` and its row left out; without, it is
+    a `UserError`.
+    """
+
+    def __init__(
+        self,
+        data_folder: str | os.PathLike,
+        *,
+        metadata: str | os.PathLike | None = None,
+        file_list: str | os.PathLike | None = None,
+        variant: str = "",
+        skip_unknown: bool = False,
+    ):
+        self.data_folder = os.path.abspath(data_folder)
+        self.metadata = os.fspath(metadata) if metadata else None
+        self.file_list = os.fspath(file_list) if file_list else None
+        self.variant = variant
+        self.skip_unknown = skip_unknown
+        self.unknown: Counter[str] = Counter()  # what was not known -> how often
+        self.lists_not_found: list[str] = []
+        if not os.path.isdir(self.data_folder):
+            raise UserError(f"no folder {data_folder}: --data_folder is what $ROOT stands for")
+
+    # ------------------------------------------------------------------ audio files
+
+    def files(self, top: str, *templates: str, any_case: bool = False) -> Iterator[tuple]:
+        """`(path below the data folder, fields)` of the audio files below `top`, sorted by path.
+
+        A template is a layout below `top`, such as `{subset}/wav/{speaker}/{stem}.wav`; the first
+        that fits gives the fields. Only files with a template's extension are looked at (in
+        lower case, as published, unless `any_case`); one that fits no template is unknown.
+        """
+        shapes = [PathTemplate(template) for template in templates]
+        suffixes = tuple({shape.suffix for shape in shapes})
+        paths = self._listed if self.file_list else self._walked
+        for path in paths(top, suffixes, any_case):
+            fields = _first_match(shapes, path[len(top) + 1 :], any_case)
+            if fields is not None:
+                yield path, fields
+            else:
+                shown = " or ".join(f"{top}/{template}" for template in templates)
+                self._not_known(f"unknown folder or file name: {path}: expected {shown}", path)
+
+    def _walked(self, top: str, suffixes: tuple[str, ...], any_case: bool) -> Iterator[str]:
+        folder = os.path.join(self.data_folder, top)
+        if not os.path.isdir(folder):
+            raise UserError(f"no folder {folder}: --data_folder should be the one that has {top}")
+        start = len(self.data_folder) + 1
+        for path in walk(folder, suffixes, any_case=any_case):
+            yield path[start:]
+
+    def _listed(self, top: str, suffixes: tuple[str, ...], any_case: bool) -> Iterator[str]:
+        """The paths of the list file that lie below `top`, sorted as the walk would give them."""
+
+        def below() -> Iterator[str]:
+            for number, text in enumerate(_texts(self.file_list), 1):
+                path = self._relative(text, f"{self.file_list}, line {number}")
+                name = os.path.basename(path)
+                fits = (name.lower() if any_case else name).endswith(suffixes)
+                if fits and path.startswith(top + "/") and not name.startswith("."):
+                    yield path
+
+        previous = None
+        for path in sort_texts(below()):
+            if path != previous:
+                yield path
+            previous = path
+
+    def _relative(self, text: str, where: str) -> str:
+        """A path of the list file, absolute or not, as the path below the data folder."""
+        path = os.path.normpath(os.path.join(self.data_folder, text))
+        if not path.startswith(self.data_folder + "/"):
+            raise UserError(f"{text!r} in {where} is not below the data folder {self.data_folder}")
+        return path[len(self.data_folder) + 1 :]
+
+    # ------------------------------------------------------------------ list files
+
+    def lines(self, *places: str, fields: int) -> Iterator[tuple[str, list[str]]]:
+        """`(where, fields)` of each line of a list file, split on any white space.
+
+        `places` are where it may lie below the data folder (or, last, in the working directory);
+        see `find_list`. Empty lines are passed over; another field count is unknown.
+        """
+        path = self.find_list(*places)
+        for number, text in enumerate(_texts(path) if path else (), 1):
+            where = f"{path}, line {number}"
+            cells = text.split()
+            if len(cells) == fields:
+                yield where, cells
+            elif cells:
+                self._not_known(
+                    f"{len(cells)} fields in {where}: expected {fields}", "lines of another length"
+                )
+
+    def table(self, *places: str, columns: tuple[str, ...]) -> Iterator[tuple]:
+        """`(where, row)` of each row of a comma list with a header; `row` maps column to text.
+
+        Cells are trimmed. A header without one of `columns` is a `UserError`.
+        """
+        path = self.find_list(*places)
+        if not path:
+            return
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            header = [name.strip() for name in next(reader, [])]
+            missing = [name for name in columns if name not in header]
+            if missing:
+                raise UserError(f"no column {missing[0]!r} in the header of {path}: found {header}")
+            for cells in reader:
+                where = f"{path}, line {reader.line_num}"
+                if len(cells) == len(header):
+                    yield where, dict(zip(header, map(str.strip, cells), strict=True))
+                elif cells:
+                    self._not_known(
+                        f"{len(cells)} fields in {where}: expected {len(header)}",
+                        "lines of another length",
+                    )
+
+    def find_list(self, *places: str) -> str | None:
+        """The list file: `--metadata`, or the first of `places` that exists.
+
+        A place beginning with `./` is in the working directory, others below the data folder.
+        None, and noted in `lists_not_found`, when there is none.
+        """
+        if self.metadata and os.path.isdir(self.metadata):
+            candidates = [os.path.join(self.metadata, os.path.basename(p)) for p in places]
+        elif self.metadata:
+            candidates = [self.metadata]
+        else:
+            candidates = [
+                place if place.startswith("./") else os.path.join(self.data_folder, place)
+                for place in places
+            ]
+        for candidate in candidates:
+            if os.path.isfile(candidate):
+                return candidate
+        if self.metadata and not os.path.isdir(self.metadata):
+            raise UserError(f"no file {self.metadata}: --metadata is the list file of the database")
+        self.lists_not_found.append(" or ".join(candidates))
+        return None
+
+    # ------------------------------------------------------------------ words
+
+    def word(self, table: Mapping[str, str], word: str, where: str) -> str:
+        """`table[word]`; a word that is not in the table is unknown (file and line in the error)."""
+        if word in table:
+            return table[word]
+        known = ", ".join(map(repr, list(table)[:12])) + (" ..." if len(table) > 12 else "")
+        return self._not_known(f"unknown word {word!r} in {where}: expected {known}", word)
+
+    def refuse(self, what: str, where: str) -> str:
+        """Say that something else is unknown: `what`, in `where`."""
+        return self._not_known(f"{what} in {where}", what)
+
+    def _not_known(self, message: str, key: str) -> str:
+        if not self.skip_unknown:
+            raise UserError(f"{message} (--skip_unknown leaves such rows out and counts them)")
+        if len(self.unknown) < 1000 or key in self.unknown:
+            self.unknown[key] += 1
+        else:
+            self.unknown["others"] += 1
+        return UNKNOWN_WORD
+
+
+def _first_match(shapes: list[PathTemplate], rest: str, any_case: bool) -> SimpleNamespace | None:
+    if any_case:
+        stem, suffix = os.path.splitext(rest)
+        rest = stem + suffix.lower()
+    for shape in shapes:
+        fields = shape.match(rest)
+        if fields is not None:
+            return fields
+    return None
+
+
+def _texts(path: str) -> Iterator[str]:
+    """The lines of a text file, without line ends; a byte-order mark is passed over."""
+    if not Path(path).is_file():
+        raise UserError(f"no file {path}")
+    with open(path, encoding="utf-8-sig") as file:
+        for line in file:
+            yield line.rstrip("\r\n")
