@@ -1,0 +1,304 @@
+"""Score files: `ID,Score,Label`, one row an utterance, in the order of its protocol.
+
+`Score` is the text of a two-item list `[fake_logit, real_logit]`; `Label` is 1 for real, 0 for
+fake, `-` where it is not known. Everything downstream ranks by `Scores.difference`
+= real_logit - fake_logit: a larger value means more likely real.
+
+A file is read twice at most: a columnar pass (a second for a million rows) that only decides
+whether something is wrong, and if so a patient one that names the lines.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from protocols.schema import FAKE, REAL, UNKNOWN, UNLABELLED, UserError
+
+HEADER = ["ID", "Score", "Label"]
+LABEL_CELLS = {str(REAL): REAL, str(FAKE): FAKE} | {word: UNKNOWN for word in UNLABELLED}
+SHOWN = 10  # lines named in one refusal; the rest are counted
+
+
+@dataclass
+class Scores:
+    """N scored utterances: `ids` (N,) object array of str, `logits` (N, 2) float64 [fake, real],
+    `labels` (N,) int8 (1 real, 0 fake, -1 unknown)."""
+
+    ids: np.ndarray
+    logits: np.ndarray
+    labels: np.ndarray
+    path: str = ""
+    meta: dict = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def difference(self) -> np.ndarray:
+        """s = real_logit - fake_logit, (N,): the quantity every metric ranks by."""
+        return self.logits[:, 1] - self.logits[:, 0]
+
+    def take(self, rows: np.ndarray) -> Scores:
+        """The given rows (indices or mask), as a new object."""
+        picked = (self.ids[rows], self.logits[rows], self.labels[rows])
+        return Scores(*picked, path=self.path, meta=self.meta)
+
+
+def score_row(utterance_id: str, logits: Iterable[float], label: int | str | None) -> list[str]:
+    """The cells of one row; the list's numbers keep every digit of their float32.
+
+    `label` is 1, 0, or -1 / None / "" for unknown, which is written as `-`. A score that is not a
+    number is never written: `ValueError`.
+    """
+    fake, real = (float(logit) for logit in logits)
+    if not (math.isfinite(fake) and math.isfinite(real)):
+        raise ValueError(f"the score of {utterance_id!r} is not finite: [{fake}, {real}]")
+    cell = "-" if label is None or str(label) in ("", "-", str(UNKNOWN)) else str(int(label))
+    if cell not in LABEL_CELLS:
+        raise ValueError(f"the label of {utterance_id!r} is {label!r}: expected 1, 0 or -1")
+    return [str(utterance_id), str([fake, real]), cell]
+
+
+def write_scores(path: str | os.PathLike, scores: Scores) -> None:
+    """A score file that appears whole: written under a temporary name, then renamed."""
+    with whole_file(path) as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(HEADER)
+        for row in zip(scores.ids, scores.logits.tolist(), scores.labels.tolist(), strict=True):
+            writer.writerow(score_row(*row))
+
+
+class whole_file:
+    """`with whole_file(path) as stream:` text that appears under `path` only when complete."""
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        self.temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+
+    def __enter__(self):
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.stream = open(self.temporary, "w", encoding="utf-8", newline="")  # noqa: SIM115
+        except OSError as error:
+            raise UserError(f"cannot write {self.path}: {error.strerror}") from error
+        return self.stream
+
+    def __exit__(self, kind, value, traceback):
+        self.stream.close()
+        if kind is None:
+            os.replace(self.temporary, self.path)
+        else:
+            self.temporary.unlink(missing_ok=True)
+
+
+def read_scores(path: str | os.PathLike) -> Scores:
+    """The score file at `path`; `UserError` with line numbers for rows that cannot be measured:
+    unparsable or non-finite scores, unknown labels, duplicate or empty IDs."""
+    scores = _read_columns(path)
+    if scores is None:
+        raise UserError(diagnose(path, _row_faults))
+    scores.meta = read_meta(path)
+    return scores
+
+
+def read_meta(path: str | os.PathLike) -> dict:
+    """What `main.py inference` wrote beside the scores (`<stem>.meta.json`), {} if nothing:
+    model, checkpoint_sha256, engine, precision, sample_rate, toolkit_version."""
+    import json
+
+    beside = Path(path).with_suffix(".meta.json")
+    try:
+        meta = json.loads(beside.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UserError(f"{beside} is not readable JSON ({error}): delete or repair it") from error
+    if not isinstance(meta, dict):
+        raise UserError(f"{beside} holds no JSON object: delete or repair it")
+    return meta
+
+
+def read_table(path: str | os.PathLike, columns: Iterable[str], delimiter: str = ",", **options):
+    """Named string columns of a delimited text file as a pyarrow Table, or None if it is ragged.
+
+    `options` go to pyarrow's ReadOptions (`column_names` for a file without a header). A missing
+    file or column is a `UserError`.
+    """
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    columns = list(columns)
+    if not Path(path).is_file():
+        raise UserError(f"{path} does not exist or is not a file: give a score or protocol file")
+    if not options.get("column_names"):
+        _check_header(path, columns, delimiter)
+    try:
+        return arrow_csv.read_csv(
+            path,
+            read_options=arrow_csv.ReadOptions(block_size=1 << 23, **options),
+            parse_options=arrow_csv.ParseOptions(delimiter=delimiter),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types={name: pa.string() for name in columns},
+                include_columns=columns,
+                strings_can_be_null=False,
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+
+
+def subset_index(ids: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Subset names (sorted) and each row's index (N,) into them; `protocols.schema.subset_of`
+    for a million IDs at once."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    parts = pc.split_pattern(pa.array(ids, pa.string()), pattern="-", max_splits=1)
+    coded = pc.list_element(parts, 0).dictionary_encode()
+    names = coded.dictionary.to_pylist()
+    order = np.argsort(np.array(names, dtype=str)) if names else np.zeros(0, int)
+    rank = np.empty(len(names), dtype=np.int64)
+    rank[order] = np.arange(len(names))
+    return [names[i] for i in order], rank[coded.indices.to_numpy()]
+
+
+def diagnose(
+    path: str | os.PathLike,
+    faults_of: Callable[[list[str]], tuple[str, str]],
+    *,
+    delimiter: str = ",",
+    header: bool = True,
+) -> str:
+    """One sentence naming the faulty lines of a delimited file.
+
+    `faults_of(cells)` gives `(fault, key)`: the fault's name or "", and the ID whose repetition
+    would be a fault. Lines are the file's own, counted from 1.
+    """
+    faults: dict[str, list[str]] = {}
+    first_line: dict[str, int] = {}
+    with open(path, encoding="utf-8", errors="replace", newline="") as stream:
+        reader = csv.reader(stream, delimiter=delimiter)
+        if header:
+            next(reader, None)
+        for cells in reader:
+            if not cells:
+                continue
+            fault, key = faults_of(cells)
+            line = str(reader.line_num)
+            if not fault and key in first_line:
+                fault, line = "duplicate ID", f"{line} ({key!r}, first in line {first_line[key]})"
+            if fault:
+                faults.setdefault(fault, []).append(line)
+            else:
+                first_line[key] = reader.line_num
+    if not faults and not first_line:
+        return f"{path} holds no rows: score something first"
+    if not faults:
+        return f"{path} could not be read as a table: check its encoding (UTF-8) and quoting"
+    named = "; ".join(f"{fault} in {_lines(lines)}" for fault, lines in faults.items())
+    return f"{path}: {named}: repair or remove these rows"
+
+
+def _lines(lines: list[str]) -> str:
+    """'line 3' or 'lines 3, 8 and 12 more'."""
+    more = f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+    return ("line " if len(lines) == 1 else "lines ") + ", ".join(lines[:SHOWN]) + more
+
+
+def _row_faults(cells: list[str]) -> tuple[str, str]:
+    if len(cells) != len(HEADER):
+        return f"a row without exactly {len(HEADER)} cells", ""
+    key, score, label = cells
+    parts = score.strip().removeprefix("[").removesuffix("]").split(",")
+    try:
+        logits = [float(part) for part in parts]
+    except ValueError:
+        logits = []
+    if len(logits) != 2 or not score.strip().startswith("[") or not score.strip().endswith("]"):
+        return "a Score that is not the list [fake_logit, real_logit]", ""
+    if not all(math.isfinite(logit) for logit in logits):
+        return "a Score that is NaN or infinite", ""
+    if label.strip() not in LABEL_CELLS:
+        return f"an unknown Label {label.strip()!r} (expected 1, 0 or '-')", ""
+    return ("an empty ID", "") if not key.strip() else ("", key.strip())
+
+
+def _check_header(path: str | os.PathLike, columns: list[str], delimiter: str) -> None:
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as stream:
+            found = next(csv.reader(stream, delimiter=delimiter), [])
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as UTF-8 text: {error}") from error
+    missing = [name for name in columns if name not in found]
+    if missing:
+        raise UserError(
+            f"{path}, line 1: no column {', '.join(missing)} "
+            f"(found: {', '.join(found) or 'nothing'}): expected a header with {','.join(columns)}"
+        )
+
+
+def _read_columns(path: str | os.PathLike) -> Scores | None:
+    """The columnar pass: the scores, or None if any row would be refused."""
+    import pyarrow.compute as pc
+
+    table = read_table(path, HEADER)
+    if table is None or not table.num_rows:
+        return None
+    ids = pc.utf8_trim_whitespace(table["ID"])
+    logits = _parse_pairs(table["Score"])
+    labels = parse_labels(table["Label"], LABEL_CELLS)
+    if logits is None or labels is None or has_repeats(ids):
+        return None
+    return Scores(ids.to_numpy(zero_copy_only=False), logits, labels, path=str(path))
+
+
+def _parse_pairs(column) -> np.ndarray | None:
+    """(N, 2) float64 from the texts of two-item lists; None if one is not such, or not finite."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    text = pc.utf8_trim_whitespace(column).combine_chunks()
+    bracketed = pc.and_(pc.starts_with(text, "["), pc.ends_with(text, "]"))
+    if not pc.all(bracketed).as_py():
+        return None
+    pairs = pc.split_pattern(pc.utf8_slice_codeunits(text, 1, -1), pattern=",")
+    if not pc.all(pc.equal(pc.list_value_length(pairs), 2)).as_py():
+        return None
+    return parse_numbers(pa.chunked_array([pairs.flatten()]), shape=(-1, 2))
+
+
+def parse_numbers(column, shape: tuple[int, ...] = (-1,)) -> np.ndarray | None:
+    """Finite float64 numbers from a column of texts; None if one is not such."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        numbers = pc.cast(pc.utf8_trim_whitespace(column), pa.float64()).to_numpy()
+    except pa.ArrowInvalid:
+        return None
+    return numbers.reshape(shape) if np.isfinite(numbers).all() else None
+
+
+def parse_labels(column, words: dict[str, int]) -> np.ndarray | None:
+    """(N,) int8 labels by a table of words; None if a cell is not in it."""
+    import pyarrow.compute as pc
+
+    coded = pc.utf8_trim_whitespace(column).combine_chunks().dictionary_encode()
+    meant = [words.get(word) for word in coded.dictionary.to_pylist()]
+    if None in meant:
+        return None
+    return np.array(meant, dtype=np.int8)[coded.indices.to_numpy()]
+
+
+def has_repeats(ids) -> bool:
+    """Whether an ID occurs twice, or is empty."""
+    import pyarrow.compute as pc
+
+    return pc.count_distinct(ids).as_py() < len(ids) or pc.any(pc.equal(ids, "")).as_py()

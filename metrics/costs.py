@@ -1,0 +1,92 @@
+"""Detection cost and the cost of log likelihood ratios.
+
+DCF(t) = C_miss (1 - P_spoof) FRR(t) + C_fa P_spoof FAR(t), divided by what the better of
+"accept all" and "reject all" costs. Defaults: ASVspoof 5, track 1. Cllr: Brummer and du Preez 2006.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from metrics.sweep import as_sweep, pav_blocks
+
+
+@dataclass(frozen=True)
+class Costs:
+    """An application: how often speech is fake, and what each error costs."""
+
+    p_spoof: float = 0.05
+    c_miss: float = 1.0
+    c_fa: float = 10.0
+
+    def __post_init__(self):
+        if not (0 < self.p_spoof < 1 and self.c_miss > 0 and self.c_fa > 0):
+            raise ValueError(f"costs must be positive and 0 < p_spoof < 1: {self}")
+
+    @property
+    def miss_weight(self) -> float:
+        return self.c_miss * (1 - self.p_spoof)
+
+    @property
+    def false_alarm_weight(self) -> float:
+        return self.c_fa * self.p_spoof
+
+    @property
+    def threshold(self) -> float:
+        """The Bayes threshold on a log likelihood ratio (natural log): -0.642 by default."""
+        return -math.log(self.miss_weight / self.false_alarm_weight)
+
+    def normalised(self, frr, far):
+        """DCF of a pair of rates (or arrays of them) over the default cost."""
+        cost = self.miss_weight * frr + self.false_alarm_weight * far
+        return cost / min(self.miss_weight, self.false_alarm_weight)
+
+
+def dcf_curve(scores, labels=None, *, costs: Costs) -> np.ndarray:
+    """Normalised DCF (K + 1,) at each point of the sweep."""
+    points = as_sweep(scores, labels)
+    return costs.normalised(points.frr, points.far)
+
+
+def min_dcf(scores, labels=None, *, costs: Costs) -> float:
+    """The least normalised DCF over all thresholds: what the ranking alone allows."""
+    return float(np.min(dcf_curve(scores, labels, costs=costs)))
+
+
+def dcf_at(scores, labels=None, *, costs: Costs, threshold: float) -> float:
+    """Normalised DCF when scores >= `threshold` (in units of the scores) are accepted."""
+    points = as_sweep(scores, labels)
+    index = int(np.searchsorted(points.values, threshold, side="left"))
+    return float(costs.normalised(points.frr[index], points.far[index]))
+
+
+def act_dcf(scores, labels=None, *, costs: Costs) -> float:
+    """Normalised DCF at the Bayes threshold: scores are taken for log likelihood ratios."""
+    return dcf_at(scores, labels, costs=costs, threshold=costs.threshold)
+
+
+def cllr(scores, labels=None) -> float:
+    """Cost of scores read as natural log likelihood ratios, in bits; 1 for s = 0 throughout."""
+    points = as_sweep(scores, labels)
+    if not points.both_classes:
+        return float("nan")
+    real_cost = np.dot(np.diff(points.real), np.logaddexp(0, -points.values)) / points.real[-1]
+    fake_cost = np.dot(np.diff(points.fake), np.logaddexp(0, points.values)) / points.fake[-1]
+    return float((real_cost + fake_cost) / 2 / math.log(2))
+
+
+def min_cllr(scores, labels=None) -> float:
+    """Cllr after the best monotone calibration of these very scores (PAV): 0 if separable."""
+    points = as_sweep(scores, labels)
+    if not points.both_classes:
+        return float("nan")
+    real, fake = pav_blocks(points)
+    # a block's log likelihood ratio: its share of the real over its share of the fake
+    real_share, fake_share = real / real.sum(), fake / fake.sum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        real_cost = np.where(real > 0, real_share * np.log2(1 + fake_share / real_share), 0.0)
+        fake_cost = np.where(fake > 0, fake_share * np.log2(1 + real_share / fake_share), 0.0)
+    return float((real_cost.sum() + fake_cost.sum()) / 2)

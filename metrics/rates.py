@@ -1,0 +1,144 @@
+"""Equal error rates, area under the ROC, and rates at a threshold: definitions on a `Sweep`.
+
+Each takes `scores` (N,) and `labels` (N,), or a ready `Sweep` in place of both, and gives NaN
+where a class is absent.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from metrics.sweep import Sweep, as_sweep, pav_blocks
+
+
+class ErrorRate(NamedTuple):
+    """A rate in [0, 1] and the score threshold (in units of the scores) that gives it."""
+
+    rate: float
+    threshold: float
+
+
+NOWHERE = ErrorRate(float("nan"), float("nan"))
+
+
+def eer(scores, labels=None) -> ErrorRate:
+    """Equal error rate by the rule of the ASVspoof 2019, 2021 and 5 packages.
+
+    At the first point of the ascending sweep where |FRR - FAR| is least, (FRR + FAR) / 2; the
+    threshold is the highest rejected score. Ties are grouped: all-equal scores give 0.5.
+    """
+    points = as_sweep(scores, labels)
+    if not points.both_classes:
+        return NOWHERE
+    frr, far = points.frr, points.far
+    # FRR never falls and FAR never rises, so two points with equal |difference| of one sign are
+    # the same pair; rounding must not choose among them, hence integers where counts are whole
+    gap = np.abs(points.real * points.fake[-1] - (points.fake[-1] - points.fake) * points.real[-1])
+    index = int(np.argmin(gap))
+    return ErrorRate(float(frr[index] + far[index]) / 2, rejected_score(points, index))
+
+
+def rejected_score(points: Sweep, index: int) -> float:
+    """The highest rejected score at a point of the sweep; just below the minimum at the first."""
+    lowest = points.values[0]
+    return float(points.values[index - 1]) if index else float(np.nextafter(lowest, -np.inf))
+
+
+def eer_interpolated(scores, labels=None) -> ErrorRate:
+    """Where the straight line between neighbouring points of the ROC crosses FRR = FAR.
+
+    The threshold is interpolated alike between the highest rejected scores of the two points.
+    """
+    points = as_sweep(scores, labels)
+    if not points.both_classes:
+        return NOWHERE
+    rate, left, share = _crossing(points.frr, points.far)
+    low, high = rejected_score(points, left), rejected_score(points, left + 1)
+    return ErrorRate(rate, low + share * (high - low))
+
+
+def eer_rocch(scores, labels=None) -> float:
+    """EER of the ROC's convex hull: what a system that may mix two thresholds reaches.
+
+    Never above the other two (Brummer and de Villiers 2013; Provost and Fawcett 2001).
+    """
+    points = as_sweep(scores, labels)
+    if not points.both_classes:
+        return float("nan")
+    real, fake = (np.append(0.0, np.cumsum(mass)) for mass in pav_blocks(points))
+    return _crossing(real / real[-1], 1 - fake / fake[-1])[0]
+
+
+def _crossing(frr: np.ndarray, far: np.ndarray) -> tuple[float, int, float]:
+    """Where FRR = FAR on the polyline: the rate, the point to its left, the share of the way on."""
+    right = int(np.searchsorted(frr - far, 0.0))  # first with FRR >= FAR; never 0
+    left = right - 1
+    share = (far[left] - frr[left]) / ((frr[right] - frr[left]) + (far[left] - far[right]))
+    return float(frr[left] + share * (frr[right] - frr[left])), left, float(share)
+
+
+def auc(scores, labels=None) -> float:
+    """Area under the ROC = P(real > fake) + P(real = fake) / 2."""
+    points = as_sweep(scores, labels)
+    if not points.both_classes:
+        return float("nan")
+    # trapezoids in whole counts: exact below 2**53 pairs of files
+    below = points.fake[1:] + points.fake[:-1]
+    area = np.dot(np.diff(points.real).astype(np.float64), below.astype(np.float64)) / 2
+    return float(area / (float(points.real[-1]) * float(points.fake[-1])))
+
+
+def confusion(scores, labels=None, *, threshold: float) -> dict[str, float]:
+    """Rates of the real class when `score >= threshold` is called real.
+
+    accuracy, precision, recall, f1, fpr, fnr; a ratio over nothing is NaN. `threshold` is in
+    units of the scores: see `logit` for a probability's.
+    """
+    points = as_sweep(scores, labels)
+    index = int(np.searchsorted(points.values, threshold, side="left"))
+    real, fake = float(points.real[-1]), float(points.fake[-1])
+    missed, false_accepts = float(points.real[index]), fake - float(points.fake[index])
+    return confusion_rates(real=real, fake=fake, missed=missed, false_accepts=false_accepts)
+
+
+def confusion_rates(*, real, fake, missed, false_accepts) -> dict[str, float]:
+    """The same from four counts (or weights)."""
+    hits = real - missed
+    return {
+        "accuracy": _ratio(hits + fake - false_accepts, real + fake),
+        "precision": _ratio(hits, hits + false_accepts),
+        "recall": _ratio(hits, real),
+        "f1": _ratio(2 * hits, 2 * hits + false_accepts + missed),
+        "fpr": _ratio(false_accepts, fake),
+        "fnr": _ratio(missed, real),
+    }
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole > 0 else float("nan")
+
+
+def logit(probability: float) -> float:
+    """The score threshold s that a threshold on P(real) = 1 / (1 + e^-s) stands for."""
+    if not 0 <= probability <= 1:
+        raise ValueError(f"a probability threshold lies in [0, 1], not {probability}")
+    with np.errstate(divide="ignore"):
+        return float(np.log(probability) - np.log1p(-np.float64(probability)))
+
+
+def expit(score):
+    """P(real) = 1 / (1 + e^-s) of a score or an array of them, without overflow."""
+    score = np.asarray(score, dtype=np.float64)
+    decay = np.exp(-np.abs(score))
+    return np.where(score >= 0, 1.0, decay) / (1.0 + decay)
+
+
+def rate_at(scores, labels=None, *, which: str, limit: float) -> float:
+    """The least `which` ("frr" or "far") over the thresholds that hold the other to `limit`."""
+    points = as_sweep(scores, labels)
+    if not points.both_classes:
+        return float("nan")
+    wanted, held = (points.frr, points.far) if which == "frr" else (points.far, points.frr)
+    return float(wanted[held <= limit].min())

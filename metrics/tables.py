@@ -1,0 +1,31 @@
+"""Rows of figures as text: the screen's table, CSV, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+DECIMALS = 4
+
+
+def figure(value: object) -> str:
+    """A cell: four decimals for a float, `NaN` for none, anything else as it is."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "NaN"
+    return f"{value:.{DECIMALS}f}" if isinstance(value, float) else str(value)
+
+
+def screen(rows: Mapping[str, Mapping[str, object]], index: str = "subset") -> str:
+    """The published layout: right-aligned columns, the index's name on a line of its own."""
+    names = list(next(iter(rows.values())))
+    cells = {key: [figure(row[name]) for name in names] for key, row in rows.items()}
+    first = max(len(text) for text in (index, *cells))
+    widths = [
+        max(len(name), *(len(row[i]) for row in cells.values())) for i, name in enumerate(names)
+    ]
+
+    def line(head: str, texts: Sequence[str]) -> str:
+        padded = (text.rjust(width) for text, width in zip(texts, widths, strict=True))
+        return "  ".join([head.ljust(first), *padded])
+
+    return "\n".join([line("", names), index, *(line(key, row) for key, row in cells.items())])
