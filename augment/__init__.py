@@ -1,0 +1,12 @@
+"""What is done to a training waveform before the model hears it: RawBoost and channel effects.
+
+augmentation = build({"algo": 5}, [{"name": "codec", "codec": "mp3", "probability": 0.3}])
+waveform = augmentation(waveform, np.random.default_rng(seed))
+
+Arrays in, arrays out, of the same length and dtype; the randomness is the caller's generator.
+Nothing here knows of datasets, models or the training loop.
+"""
+
+from augment.chain import Augmentation, build
+
+__all__ = ["Augmentation", "build"]

@@ -1,0 +1,3 @@
+"""The table of channel effects by YAML name."""
+
+EFFECTS: dict[str, type] = {}
