@@ -1,0 +1,56 @@
+"""What a recording goes through on its way to a file: room, background noise, level, 16 bits.
+
+Real and fake pass the same functions with draws from the same distributions, so that none of
+level, DC, noise floor or quantisation tells the classes apart.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.signal import fftconvolve, lfilter
+
+from protocols.schema import SAMPLE_RATE
+
+LEVEL_DBFS = (-30.0, -22.0)  # RMS over the file, uniform
+NOISE_SNR_DB = (28.0, 45.0)
+
+
+def draw_room(rng: np.random.Generator) -> np.ndarray:
+    """Impulse response of a small room: the direct sound, a few reflections, a decaying tail."""
+    reverberation_seconds = rng.uniform(0.12, 0.35)
+    time = np.arange(int(reverberation_seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    tail = rng.standard_normal(len(time)) * 10 ** (-3 * time / reverberation_seconds)
+    tail[: int(0.004 * SAMPLE_RATE)] = 0  # no wall is nearer than 0.7 m
+    tail *= 10 ** (rng.uniform(-16, -8) / 20) / np.linalg.norm(tail)
+    response = tail
+    response[0] = 1.0
+    for delay in rng.integers(int(0.003 * SAMPLE_RATE), int(0.02 * SAMPLE_RATE), 4):
+        response[delay] += rng.uniform(-0.25, 0.25)
+    return response
+
+
+def reverberate(waveform: np.ndarray, response: np.ndarray) -> np.ndarray:
+    """`waveform` (T,) in the room, same length."""
+    return fftconvolve(waveform, response)[: len(waveform)]
+
+
+def draw_background(length: int, rng: np.random.Generator) -> np.ndarray:
+    """Stationary noise (length,) of unit RMS whose spectrum falls at a drawn rate, hum to hiss."""
+    pole = rng.uniform(0.3, 0.95)
+    noise = lfilter([1.0], [1.0, -pole], rng.standard_normal(length))
+    return noise / np.sqrt(np.mean(noise**2))
+
+
+def finish(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Zero mean, background noise and a level, all drawn without regard to the class; (T,)."""
+    waveform = waveform - waveform.mean()
+    waveform = waveform / max(float(np.sqrt(np.mean(waveform**2))), 1e-9)
+    snr_db = rng.uniform(*NOISE_SNR_DB)
+    noisy = waveform + 10 ** (-snr_db / 20) * draw_background(len(waveform), rng)
+    return to_level(noisy, rng.uniform(*LEVEL_DBFS))
+
+
+def to_level(waveform: np.ndarray, level_dbfs: float) -> np.ndarray:
+    """`waveform` scaled to an RMS in dB below full scale, less where its peak would clip."""
+    waveform = waveform * (10 ** (level_dbfs / 20) / max(np.sqrt(np.mean(waveform**2)), 1e-9))
+    return waveform * min(1.0, 0.98 / max(np.abs(waveform).max(), 1e-9))

@@ -1,0 +1,109 @@
+"""What both corpora share: seeded randomness by name, whole files, a manifest, parallel work."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from dataio.probe import probe
+from protocols.corpus import Corpus
+from protocols.schema import COLUMNS, ROOT, SAMPLE_RATE, Row, UserError
+from protocols.source import Source
+
+SPLITS = ("train", "valid", "test")
+
+
+def seeded(seed: int, *names: str) -> np.random.Generator:
+    """A generator that depends on the seed and the names alone, not on order or process."""
+    return np.random.default_rng([seed, *(zlib.crc32(name.encode()) for name in names)])
+
+
+def write_flac(path: Path, waveform: np.ndarray) -> None:
+    """`waveform` (T,), within 1 in magnitude, as 16-bit FLAC at 16 kHz; the file appears whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.part")
+    samples = np.round(np.clip(waveform, -1, 32767 / 32768) * 32768).astype(np.int16)
+    soundfile.write(partial, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    partial.replace(path)
+
+
+def check_manifest(folder: Path, recipe: dict[str, object]) -> None:
+    """Remember in `folder` how its files are made; refuse to mix two recipes in one folder."""
+    path = folder / "recipe.json"
+    text = json.dumps(recipe, indent=1, sort_keys=True) + "\n"
+    if path.exists() and path.read_text() != text:
+        raise UserError(
+            f"{folder} holds a corpus made with other settings (see {path.name} there): "
+            "delete the folder or give another --data_folder"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    partial.write_text(text)
+    partial.replace(path)
+
+
+def map_parallel(
+    work: Callable[[object], object], jobs: Sequence, *, workers: int, title: str
+) -> list:
+    """`[work(job) for job in jobs]` over processes with a progress bar; `work` must pickle."""
+    bar = {"total": len(jobs), "desc": title, "unit": "job", "leave": False}
+    workers = min(workers, len(jobs))
+    if workers <= 1:
+        return [work(job) for job in tqdm(jobs, **bar)]
+    # Fresh processes: a fork of a parent with running threads (torch's, say) may hang.
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=threadpool_limits, initargs=(1,)
+    ) as pool:
+        return list(tqdm(pool.map(work, jobs, chunksize=4), **bar))
+
+
+def usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def corpus_rows(corpus: Corpus, data_folder: Path) -> Iterator[Row]:
+    """The rows of a corpus as it lies on disk, each file's header read."""
+    for item in corpus.items(Source(data_folder)):
+        header = probe(data_folder / item.path)
+        yield Row(
+            id=corpus.prefix + item.id,
+            label=item.label,
+            duration=header.seconds,
+            sample_rate=header.sample_rate,
+            path=f"{ROOT}/{item.path}",
+            attack=item.attack,
+            speaker=item.speaker,
+            proportion=item.proportion,
+            channels=header.channels,
+            encoding=header.encoding,
+            bits=header.bits,
+            language=item.language,
+        )
+
+
+def write_protocols(rows: Iterable[Row], output_folder: Path) -> dict[str, int]:
+    """`train.csv`, `valid.csv` and `test.csv` in `output_folder`; the number of rows of each."""
+    rows = list(rows)
+    output_folder.mkdir(parents=True, exist_ok=True)
+    counts = {}
+    for split in SPLITS:
+        chosen = [row for row in rows if row.proportion == split]
+        counts[split] = len(chosen)
+        partial = output_folder / f".{split}.csv.part"
+        with open(partial, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            writer.writerows(row.cells() for row in chosen)
+        partial.replace(output_folder / f"{split}.csv")
+    return counts
