@@ -53,14 +53,24 @@ def dcf_curve(scores, labels=None, *, costs: Costs) -> np.ndarray:
 
 def min_dcf(scores, labels=None, *, costs: Costs) -> float:
     """The least normalised DCF over all thresholds: what the ranking alone allows."""
-    return float(np.min(dcf_curve(scores, labels, costs=costs)))
+    points = as_sweep(scores, labels)
+    if not points.both_classes:
+        return float("nan")
+    # the cost up to a constant, to find its minimum with few passes over a long sweep
+    slope = costs.miss_weight / points.real[-1], costs.false_alarm_weight / points.fake[-1]
+    index = int(np.argmin(slope[0] * points.real - slope[1] * points.fake))
+    far = (points.fake[-1] - points.fake[index]) / points.fake[-1]
+    return float(costs.normalised(points.real[index] / points.real[-1], far))
 
 
 def dcf_at(scores, labels=None, *, costs: Costs, threshold: float) -> float:
     """Normalised DCF when scores >= `threshold` (in units of the scores) are accepted."""
     points = as_sweep(scores, labels)
+    if not points.both_classes:
+        return float("nan")
     index = int(np.searchsorted(points.values, threshold, side="left"))
-    return float(costs.normalised(points.frr[index], points.far[index]))
+    far = (points.fake[-1] - points.fake[index]) / points.fake[-1]
+    return float(costs.normalised(points.real[index] / points.real[-1], far))
 
 
 def act_dcf(scores, labels=None, *, costs: Costs) -> float:

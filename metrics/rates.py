@@ -6,6 +6,7 @@ where a class is absent.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import NamedTuple
 
 import numpy as np
@@ -32,12 +33,27 @@ def eer(scores, labels=None) -> ErrorRate:
     points = as_sweep(scores, labels)
     if not points.both_classes:
         return NOWHERE
-    frr, far = points.frr, points.far
-    # FRR never falls and FAR never rises, so two points with equal |difference| of one sign are
-    # the same pair; rounding must not choose among them, hence integers where counts are whole
-    gap = np.abs(points.real * points.fake[-1] - (points.fake[-1] - points.fake) * points.real[-1])
-    index = int(np.argmin(gap))
-    return ErrorRate(float(frr[index] + far[index]) / 2, rejected_score(points, index))
+    index = _nearest_crossing(points)
+    frr = points.real[index] / points.real[-1]
+    far = (points.fake[-1] - points.fake[index]) / points.fake[-1]
+    return ErrorRate(float(frr + far) / 2, rejected_score(points, index))
+
+
+def _nearest_crossing(points: Sweep) -> int:
+    """The first argmin of |FRR - FAR| over the K + 1 points, in O(log K).
+
+    FRR never falls and FAR never rises, so their difference is sorted and the least absolute
+    value stands beside its change of sign. Cross-multiplied counts, where rates would be rounded.
+    """
+    all_real, all_fake = points.real[-1], points.fake[-1]
+
+    def difference(k: int) -> float:
+        return points.real[k] * all_fake - (all_fake - points.fake[k]) * all_real
+
+    index = bisect_left(range(len(points.real)), 0, key=difference)  # never the first point
+    if -difference(index - 1) <= difference(index):
+        index = bisect_left(range(index), difference(index - 1), key=difference)
+    return index
 
 
 def rejected_score(points: Sweep, index: int) -> float:
@@ -85,8 +101,8 @@ def auc(scores, labels=None) -> float:
     if not points.both_classes:
         return float("nan")
     # trapezoids in whole counts: exact below 2**53 pairs of files
-    below = points.fake[1:] + points.fake[:-1]
-    area = np.dot(np.diff(points.real).astype(np.float64), below.astype(np.float64)) / 2
+    below = (points.fake[1:] + points.fake[:-1]).astype(np.float64)
+    area = np.dot(np.diff(points.real).astype(np.float64), below) / 2
     return float(area / (float(points.real[-1]) * float(points.fake[-1])))
 
 

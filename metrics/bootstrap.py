@@ -1,0 +1,179 @@
+"""Intervals by resampling files (or clusters of files) with replacement, within each class.
+
+Exact and cheap: the scores are sorted once, a replicate is a vector of counts, and of its ROC
+only the corners are formed, and the points of the one segment where FRR meets FAR. A test holds
+every figure of a replicate equal to the figure of the resampled files themselves.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from metrics.measures import MEASURES, Setting, measure
+from metrics.sweep import Sweep, sweep
+from protocols.schema import FAKE, REAL
+
+Draw = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many replicates, from which seed, for which confidence."""
+
+    replicates: int = 1000
+    seed: int = 0
+    confidence: float = 0.95
+
+    def __post_init__(self):
+        if self.replicates < 1 or not 0 < self.confidence < 1:
+            raise ValueError(f"need replicates >= 1 and 0 < confidence < 1: {self}")
+
+    def interval(self, samples: np.ndarray) -> tuple[float, float]:
+        """The percentile interval (low, high) of the replicates (R,); NaN if one is NaN."""
+        tail = (1 - self.confidence) / 2
+        low, high = np.quantile(samples, [tail, 1 - tail])
+        return float(low), float(high)
+
+
+class Ranked:
+    """One system's scores, ready to be resampled: (N,) scores, (N,) labels of 1 and 0.
+
+    `at` lists thresholds (in units of the scores) at which rates will be asked for.
+    """
+
+    def __init__(self, scores: np.ndarray, labels: np.ndarray, at: Sequence[float] = ()):
+        scores, labels = np.asarray(scores), np.asarray(labels)
+        self.points = sweep(scores, labels)
+        self.order = [
+            np.argsort(scores[labels == label], kind="stable") for label in (REAL, FAKE)
+        ]
+        asked = np.searchsorted(self.points.values, np.asarray(at, dtype=np.float64), side="left")
+        self.kept = np.unique(np.concatenate([self.points.corners(), asked]))
+
+    def resampled(self, counts: tuple[np.ndarray, np.ndarray], every: bool = False) -> Sweep:
+        """The sweep of the files repeated `counts` times: (N_real,) and (N_fake,) in file order.
+
+        Only the kept points and those of the segment of the crossing, or `every` point.
+        """
+        real, fake = (
+            np.concatenate([[0], np.cumsum(count[order])])
+            for count, order in zip(counts, self.order, strict=True)
+        )
+        if every:
+            kept = np.arange(len(self.points.real))
+        else:
+            kept = self._with_crossing(real, fake)
+        # the sweep's own counts are positions in the sorted files of each class; the first point,
+        # with nothing rejected, is always kept and has no value of its own
+        return Sweep(
+            self.points.values[kept[1:] - 1],
+            real[self.points.real[kept]],
+            fake[self.points.fake[kept]],
+        )
+
+    def _with_crossing(self, real: np.ndarray, fake: np.ndarray) -> np.ndarray:
+        def missed_minus_accepted(k: int) -> float:
+            at = self.kept[k]
+            rejected, accepted = real[self.points.real[at]], fake[-1] - fake[self.points.fake[at]]
+            return rejected * fake[-1] - accepted * real[-1]
+
+        low, high = 0, len(self.kept) - 1
+        while low < high:  # the first kept point with FRR >= FAR
+            middle = (low + high) // 2
+            low, high = (
+                (low, middle) if missed_minus_accepted(middle) >= 0 else (middle + 1, high)
+            )
+        if low == 0:
+            return self.kept
+        between = np.arange(self.kept[low - 1] + 1, self.kept[low])
+        return np.concatenate([self.kept[:low], between, self.kept[low:]])
+
+
+def draw_files(n_real: int, n_fake: int) -> Draw:
+    """Draws of n files from n with replacement, for each class by itself (stratified)."""
+
+    def draw(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        return tuple(
+            np.bincount(rng.integers(0, n, n), minlength=n) if n else np.zeros(0, dtype=np.int64)
+            for n in (n_real, n_fake)
+        )
+
+    return draw
+
+
+def draw_clusters(labels: np.ndarray, clusters: np.ndarray) -> Draw:
+    """Draws of whole clusters (N,) of files, e.g. speakers: all of a cluster's files or none.
+
+    Clusters with real files only, with fake only and with both are three strata, so a class never
+    vanishes. A negative code means "in no cluster": that file is a cluster of its own.
+    """
+    labels, clusters = np.asarray(labels), np.array(clusters, dtype=np.int64)
+    alone = clusters < 0
+    clusters[alone] = clusters.max(initial=-1) + 1 + np.arange(alone.sum())
+    _, member = np.unique(clusters, return_inverse=True)
+    count = int(member.max(initial=-1)) + 1
+    has_real = np.bincount(member, labels == REAL, count) > 0
+    has_fake = np.bincount(member, labels == FAKE, count) > 0
+    stratum = has_real + 2 * has_fake
+    strata = [np.flatnonzero(stratum == kind) for kind in (1, 2, 3)]
+    of_real, of_fake = member[labels == REAL], member[labels == FAKE]
+
+    def draw(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        times = np.zeros(count, dtype=np.int64)
+        for stratum in strata:
+            if len(stratum):
+                picked = rng.integers(0, len(stratum), len(stratum))
+                times[stratum] = np.bincount(picked, minlength=len(stratum))
+        return times[of_real], times[of_fake]
+
+    return draw
+
+
+def replicate(
+    systems: Sequence[Ranked], names: Sequence[str], *, draw: Draw, setting: Setting, plan: Plan
+) -> np.ndarray:
+    """The named figures (R, systems, names) of R resampled sets; the same draw for all systems.
+
+    Each replicate has its own generator, so the result does not depend on the number of threads.
+    """
+    every = not all(MEASURES[name].corners for name in names)
+
+    def one(number: int) -> list[list[float]]:
+        counts = draw(np.random.default_rng([plan.seed, number]))
+        return [
+            list(measure(system.resampled(counts, every), names, setting).values())
+            for system in systems
+        ]
+
+    with ThreadPoolExecutor(max_workers=_threads()) as pool:
+        return np.array(list(pool.map(one, range(plan.replicates))))
+
+
+def intervals(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    names: Sequence[str],
+    *,
+    setting: Setting,
+    plan: Plan,
+    clusters: np.ndarray | None = None,
+) -> dict[str, tuple[float, float]]:
+    """The interval of each named figure; (NaN, NaN) where a class is missing."""
+    labels = np.asarray(labels)
+    if clusters is None:
+        draw = draw_files(int((labels == REAL).sum()), int((labels == FAKE).sum()))
+    else:
+        draw = draw_clusters(labels, clusters)
+    ranked = Ranked(scores, labels, at=(setting.threshold, setting.cost_threshold))
+    samples = replicate([ranked], names, draw=draw, setting=setting, plan=plan)[:, 0]
+    return {name: plan.interval(samples[:, column]) for column, name in enumerate(names)}
+
+
+def _threads() -> int:
+    """NumPy leaves the interpreter while it draws, counts and sums."""
+    return min(4, os.cpu_count() or 1)
