@@ -42,6 +42,7 @@ class Source:
         self.variant = variant
         self.skip_unknown = skip_unknown
         self.unknown: Counter[str] = Counter()  # what was not known -> how often
+        self.passed_over: Counter[str] = Counter()  # left out on purpose, and said
         self.lists_not_found: list[str] = []
         if not os.path.isdir(self.data_folder):
             raise UserError(f"no folder {data_folder}: --data_folder is what $ROOT stands for")
@@ -97,6 +98,13 @@ class Source:
         if not path.startswith(self.data_folder + "/"):
             raise UserError(f"{text!r} in {where} is not below the data folder {self.data_folder}")
         return path[len(self.data_folder) + 1 :]
+
+    def folder(self, *places: str) -> str:
+        """The first of `places` that is a folder below the data folder; the first if none is."""
+        for place in places:
+            if os.path.isdir(os.path.join(self.data_folder, place)):
+                return place
+        return places[0]
 
     # ------------------------------------------------------------------ list files
 
@@ -167,7 +175,7 @@ class Source:
     # ------------------------------------------------------------------ words
 
     def word(self, table: Mapping[str, str], word: str, where: str) -> str:
-        """`table[word]`; a word that is not in the table is unknown (file and line in the error)."""
+        """`table[word]`; a word that is not in the table is unknown, and `where` in the error."""
         if word in table:
             return table[word]
         known = ", ".join(map(repr, list(table)[:12])) + (" ..." if len(table) > 12 else "")
@@ -176,6 +184,10 @@ class Source:
     def refuse(self, what: str, where: str) -> str:
         """Say that something else is unknown: `what`, in `where`."""
         return self._not_known(f"{what} in {where}", what)
+
+    def pass_over(self, what: str) -> None:
+        """Count a file that the database's layout leaves out on purpose."""
+        self.passed_over[what] += 1
 
     def _not_known(self, message: str, key: str) -> str:
         if not self.skip_unknown:

@@ -1,4 +1,4 @@
-"""Walking millions of files in sorted order without holding them: folders, lists, path templates."""
+"""Walking millions of files in sorted order without holding them, and reading path layouts."""
 
 from __future__ import annotations
 
