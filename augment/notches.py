@@ -92,7 +92,9 @@ def amplitudes(notches: Notches, size: int) -> np.ndarray:
     pi k / 512, k < 512, is `gain_db`.
     """
     halves = half_filters(notches)
-    single = halves @ cosines(halves.shape[-1], size)
+    longest = halves.shape[-1]
+    table = cosines(-(-longest // 64) * 64, size)  # rounded up: one cached table for many draws
+    single = halves @ table[:longest]
     single = np.where(single[..., :1] < 0, -single, single)
     cascade = single.prod(axis=1)
     on_grid = cascade[:, : size // 2 : size // 2 // GRID]
