@@ -1,0 +1,1 @@
+"""SSL front ends, detectors, checkpoints, training and scoring."""

@@ -1,0 +1,127 @@
+"""The detector: an SSL front end, a mean over time and a linear layer.
+
+detector = build_detector("w2v_small")
+logits, embedding = detector(waveforms, lengths)    # logits are [fake, real]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.config import CONV_KERNELS, RECEPTIVE_FIELD, FrontEndConfig, get_config
+from models.front_end import FrontEnd, frame_lengths
+from models.head import pool_frames
+from models.kernels import normalise_waveforms
+from models.native import NativeFrontEnd
+from protocols.schema import UserError
+
+
+class DetectorOutput(NamedTuple):
+    """`logits` `(B, 2)` as `[fake, real]` and the pooled `embedding` `(B, D)`, both float32."""
+
+    logits: Tensor
+    embedding: Tensor
+
+
+class Detector(nn.Module):
+    """Raw 16 kHz waveforms to logits. State-dict names: `m_ssl.model.*`, `proj_fc.*`.
+
+    With `mask_padding` a file's output does not depend on what shares its batch; without it,
+    padding takes part in everything, as in the published toolkit.
+    """
+
+    receptive_field = RECEPTIVE_FIELD
+
+    def __init__(self, front_end: FrontEnd, *, mask_padding: bool = True) -> None:
+        super().__init__()
+        self.m_ssl = front_end
+        self.proj_fc = nn.Linear(front_end.config.embed_dim, 2)
+        self.mask_padding = mask_padding
+        self.freeze("none")
+
+    @property
+    def config(self) -> FrontEndConfig:
+        return self.m_ssl.config
+
+    def forward(self, waveforms: Tensor, lengths: Tensor | None = None) -> DetectorOutput:
+        """`waveforms` `(B, T)` of any level; `lengths` `(B,)` samples, None where all are T long.
+
+        Files shorter than the receptive field are taken as followed by silence up to it. Keep
+        `lengths` on the CPU: whether anything is padded is decided there.
+        """
+        waveforms, lengths, padded = _prepare(waveforms, lengths)
+        masked = self.mask_padding and padded
+        frames = self.m_ssl(waveforms, lengths if masked else None)
+        embedding = pool_frames(frames, self.frame_lengths(lengths) if masked else None)
+        with torch.autocast(embedding.device.type, enabled=False):
+            logits = F.linear(embedding, self.proj_fc.weight.float(), self.proj_fc.bias.float())
+        return DetectorOutput(logits, embedding)
+
+    @staticmethod
+    def frame_lengths(lengths: Tensor) -> Tensor:
+        """Frames `(B,)` of files of `lengths` `(B,)` samples; at least one."""
+        return frame_lengths(lengths.clamp_min(RECEPTIVE_FIELD), CONV_KERNELS)
+
+    def detection_parameters(self) -> list[nn.Parameter]:
+        """The parameters that train, for an optimiser; every one gets a gradient in each step."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+    def freeze(self, what: str | int) -> None:
+        """Freeze "none", "all", "conv" or the first so many blocks of the front end."""
+        self.m_ssl.freeze(what)
+
+    def set_activation_checkpointing(self, enabled: bool) -> None:
+        """Trade computation for memory in training."""
+        self.m_ssl.set_activation_checkpointing(enabled)
+
+
+def _prepare(waveforms: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor, bool]:
+    """Normalised waveforms `(B, T')`, their lengths on the same device, and whether some differ."""
+    if waveforms.ndim != 2:
+        raise ValueError(f"waveforms must be (B, T), got shape {tuple(waveforms.shape)}")
+    if lengths is None:
+        lengths = torch.full(waveforms.shape[:1], waveforms.shape[1])
+    host = lengths.cpu()
+    if len(host) != len(waveforms) or host.min() < 1 or host.max() > waveforms.shape[1]:
+        raise ValueError(f"lengths {host.tolist()} do not fit waveforms {tuple(waveforms.shape)}")
+    lengths = lengths.to(waveforms.device)
+    waveforms = normalise_waveforms(waveforms, lengths)
+    missing = max(RECEPTIVE_FIELD - waveforms.shape[1], 0)
+    waveforms = F.pad(waveforms, (0, missing))
+    lengths = lengths.clamp_min(RECEPTIVE_FIELD)
+    return waveforms, lengths, bool((host.clamp_min(RECEPTIVE_FIELD) < waveforms.shape[1]).any())
+
+
+def _fairseq_front_end(config: FrontEndConfig) -> FrontEnd:
+    from models.fairseq_engine import FairseqFrontEnd  # fairseq is slow to import, and optional
+
+    return FairseqFrontEnd(config)
+
+
+ENGINES: dict[str, Callable[[FrontEndConfig], FrontEnd]] = {
+    "native": NativeFrontEnd,
+    "fairseq": _fairseq_front_end,
+}
+
+
+def build_detector(
+    model_name: str,
+    *,
+    engine: str = "native",
+    mask_padding: bool = True,
+    overrides: Mapping[str, object] | None = None,
+) -> Detector:
+    """A detector with random weights on the CPU (or on the device of an enclosing context).
+
+    `overrides` changes fields of the model's `FrontEndConfig`, such as `layerdrop`. UserError for
+    an unknown model, engine or field, and for a missing fairseq package.
+    """
+    if engine not in ENGINES:
+        raise UserError(f"unknown ssl_engine {engine!r}: choose one of {', '.join(ENGINES)}")
+    config = get_config(model_name).with_overrides(**(overrides or {}))
+    return Detector(ENGINES[engine](config), mask_padding=mask_padding)
