@@ -1,0 +1,331 @@
+"""From row numbers to a padded batch of waveforms, in this process or in loader workers.
+
+A row is asked for as (epoch, row number). Its random draws come from a generator seeded with
+(seed, epoch, row number) and nothing else, so they are the same whichever worker or process meets
+the row, in whatever company. A file that fails gives a `BadFile`, not an exception.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from dataio.audio import load_waveform
+from dataio.probe import UnreadableAudio, probe
+from dataio.protocol import ProtocolTable
+from protocols.schema import SAMPLE_RATE, UserError
+
+TRAIN, VALID, SCORE = "train", "valid", "score"
+RECEPTIVE_FIELD = 400  # samples (25 ms) the seven convolutions need for one frame
+
+Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+class LoaderError(UserError):
+    """Loading broke down for a reason other than a bad file; one sentence says which."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One row, loaded: waveform (T,) float32 at 16 kHz, T >= 400."""
+
+    row: int
+    id: str
+    label: int
+    waveform: np.ndarray
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """A row without a waveform. `too_short` tells "below min_duration" from "does not read"."""
+
+    row: int
+    id: str
+    path: str
+    reason: str
+    too_short: bool = False
+
+
+@dataclass(frozen=True)
+class WaveformBatch:
+    """waveforms (B, T) float32, zeros behind each row's end; lengths (B,) int64 in samples;
+    labels and rows (B,) int64. `bad` holds the rows asked for that gave none, so B may be 0.
+    """
+
+    waveforms: torch.Tensor
+    lengths: torch.Tensor
+    labels: torch.Tensor
+    rows: torch.Tensor
+    ids: list[str]
+    bad: list[BadFile] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def seconds(self) -> float:
+        """Audio in the batch, padding left out."""
+        return int(self.lengths.sum()) / SAMPLE_RATE
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> WaveformBatch:
+        return self._mapped(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> WaveformBatch:
+        return self._mapped(lambda tensor: tensor.pin_memory())
+
+    def _mapped(self, change: Callable[[torch.Tensor], torch.Tensor]) -> WaveformBatch:
+        names = ("waveforms", "lengths", "labels", "rows")
+        return replace(self, **{name: change(getattr(self, name)) for name in names})
+
+
+def draw_piece(
+    seconds: float, crop_seconds: tuple[float, float], rng: np.random.Generator
+) -> tuple[float, float | None]:
+    """`(start, length)` in seconds of the training piece of a file; (0, None) means all of it.
+
+    A file over the upper bound gives a piece of uniform length within the bounds, anywhere in it.
+    """
+    low, high = crop_seconds
+    if seconds <= high:
+        return 0.0, None
+    length = rng.uniform(low, high)
+    return rng.uniform(0.0, seconds - length), length
+
+
+def centre_piece(seconds: float, longest: float | None) -> tuple[float, float | None]:
+    """`(start, length)` in seconds of the middle of a file over `longest`; else all of it."""
+    if longest is None or seconds <= longest:
+        return 0.0, None
+    return (seconds - longest) / 2, longest
+
+
+class WaveformDataset(Dataset):
+    """Rows of a protocol as waveforms; `dataset[epoch, row]` is an `Item` or a `BadFile`.
+
+    mode `train`: a random piece of files over `crop_seconds`' upper bound, then `augmentation`.
+    mode `valid`: whole files, or the centre piece of `max_valid_duration`; nothing is random.
+    mode `score`: whole files; those under `min_duration` seconds are told apart and not read.
+    Lengths come from the audio header, never from the CSV; only the needed piece is decoded.
+    """
+
+    def __init__(
+        self,
+        table: ProtocolTable,
+        *,
+        mode: str,
+        seed: int = 0,
+        crop_seconds: Sequence[float] | None = None,
+        augmentation: Augment | None = None,
+        max_valid_duration: float | None = None,
+        min_duration: float | None = None,
+    ):
+        if mode not in (TRAIN, VALID, SCORE):
+            raise ValueError(f"unknown mode {mode!r}: expected 'train', 'valid' or 'score'")
+        self.table, self.mode, self.seed = table, mode, seed
+        self.crop_seconds = check_crop(crop_seconds)
+        self.augmentation = augmentation
+        self.max_valid_duration = max_valid_duration
+        self.min_duration = min_duration
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, key: tuple[int, int]) -> Item | BadFile:
+        epoch, row = key
+        fields = self.table.row(row)
+        try:
+            header = probe(fields.path)
+            if self._is_too_short(header.seconds):
+                reason = f"{header.seconds:.3f} s is shorter than min_duration {self.min_duration}"
+                return BadFile(row, fields.id, fields.path, reason, too_short=True)
+            rng = np.random.default_rng([self.seed, epoch, row])
+            start, length = self._piece(header.seconds, rng)
+            waveform = load_waveform(
+                fields.path, start_seconds=start, max_seconds=length, header=header
+            )
+        except UnreadableAudio as error:
+            return BadFile(row, fields.id, fields.path, error.reason)
+        if self.mode == TRAIN and self.augmentation is not None:
+            waveform = self.augmentation(waveform, rng)
+        return Item(row, fields.id, fields.label, pad_to(waveform, RECEPTIVE_FIELD))
+
+    def load(self, epoch: int, rows: Iterable[int]) -> WaveformBatch:
+        """The batch of some rows, in their order."""
+        return collate([self[epoch, int(row)] for row in rows])
+
+    def _is_too_short(self, seconds: float) -> bool:
+        return self.mode == SCORE and self.min_duration is not None and seconds < self.min_duration
+
+    def _piece(self, seconds: float, rng: np.random.Generator) -> tuple[float, float | None]:
+        if self.mode == TRAIN and self.crop_seconds is not None:
+            return draw_piece(seconds, self.crop_seconds, rng)
+        return centre_piece(seconds, self.max_valid_duration if self.mode == VALID else None)
+
+
+def check_crop(crop_seconds: Sequence[float] | None) -> tuple[float, float] | None:
+    """`train_crop_seconds` as (low, high); raises `UserError` for anything but 0 < low <= high."""
+    if crop_seconds is None:
+        return None
+    if len(crop_seconds) != 2 or not 0 < crop_seconds[0] <= crop_seconds[1]:
+        raise UserError(
+            f"train_crop_seconds is {crop_seconds}: expected two numbers of seconds, the shorter "
+            "first, such as [10, 13]"
+        )
+    return float(crop_seconds[0]), float(crop_seconds[1])
+
+
+def pad_to(waveform: np.ndarray, samples: int) -> np.ndarray:
+    """(T,) with zeros behind it up to `samples`."""
+    missing = samples - len(waveform)
+    return np.pad(waveform, (0, missing)) if missing > 0 else waveform
+
+
+def collate(items: Sequence[Item | BadFile]) -> WaveformBatch:
+    """Items as one padded batch, bad files set aside."""
+    good = [item for item in items if isinstance(item, Item)]
+    lengths = [len(item.waveform) for item in good]
+    waveforms = torch.zeros(len(good), max(lengths, default=0))
+    for waveform, item in zip(waveforms, good, strict=True):
+        waveform[: len(item.waveform)] = torch.from_numpy(item.waveform)
+    return WaveformBatch(
+        waveforms=waveforms,
+        lengths=torch.tensor(lengths, dtype=torch.int64),
+        labels=torch.tensor([item.label for item in good], dtype=torch.int64),
+        rows=torch.tensor([item.row for item in good], dtype=torch.int64),
+        ids=[item.id for item in good],
+        bad=[item for item in items if isinstance(item, BadFile)],
+    )
+
+
+# --- loading ahead ----------------------------------------------------------------------------
+
+BatchKey = tuple[int, np.ndarray]  # epoch, row numbers
+
+
+class BatchLoader:
+    """Loads batches ahead of the model, in order, and keeps its workers from pass to pass.
+
+    A batch reaches a worker as its key, when its turn comes; the list of all is never copied.
+    Use as a context manager, or call `close`.
+    """
+
+    def __init__(
+        self,
+        dataset: WaveformDataset,
+        *,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+        prefetch_factor: int = 4,
+    ):
+        self._keys = _Keys()
+        self._loader = DataLoader(
+            _Loading(dataset),
+            sampler=self._keys,
+            batch_size=None,  # a sample of this loader is a whole batch
+            collate_fn=_unchanged,
+            num_workers=num_workers,
+            pin_memory=pin_memory,
+            prefetch_factor=prefetch_factor if num_workers else None,
+            persistent_workers=num_workers > 0,
+            worker_init_fn=_ignore_interrupt,
+        )
+
+    def load(self, keys: Iterable[BatchKey]) -> Iterator[WaveformBatch]:
+        """One batch a key, in order. A new call ends the one before, finished or not.
+
+        Raises `LoaderError` where a worker fails or is killed.
+        """
+        self._keys.keys = keys
+        batches = iter(self._loader)
+        while True:
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            except RuntimeError as error:  # torch's word for a worker that is gone
+                raise LoaderError(_death_notice(error)) from error
+            if isinstance(batch, _Failure):
+                raise LoaderError(batch.sentence)
+            yield batch
+
+    def close(self) -> None:
+        """Ends the workers."""
+        iterator, self._loader._iterator = self._loader._iterator, None
+        if iterator is not None:
+            iterator._shutdown_workers()
+
+    def __enter__(self) -> BatchLoader:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+def batch_loader(
+    dataset: WaveformDataset,
+    batches: Iterable[BatchKey],
+    *,
+    num_workers: int = 0,
+    pin_memory: bool = False,
+    prefetch_factor: int = 4,
+) -> Iterator[WaveformBatch]:
+    """A single pass of a `BatchLoader` over `batches`; its workers end with the pass."""
+    loader = BatchLoader(
+        dataset, num_workers=num_workers, pin_memory=pin_memory, prefetch_factor=prefetch_factor
+    )
+    with loader:
+        yield from loader.load(batches)
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """An exception on its way out of a worker, as the sentence that the user will read."""
+
+    sentence: str
+
+
+class _Keys:
+    """What the DataLoader takes for a sampler: today's keys."""
+
+    keys: Iterable[BatchKey] = ()
+
+    def __iter__(self) -> Iterator[BatchKey]:
+        return iter(self.keys)
+
+
+class _Loading(Dataset):
+    """A dataset whose index is a batch key."""
+
+    def __init__(self, dataset: WaveformDataset):
+        self.dataset = dataset
+
+    def __getitem__(self, key: BatchKey) -> WaveformBatch | _Failure:
+        epoch, rows = key
+        batch = []
+        for row in rows:
+            try:
+                batch.append(self.dataset[epoch, int(row)])
+            except Exception as error:  # whatever it is, it has to cross a process border
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                return _Failure(f"row {int(row)} of epoch {epoch} cannot be loaded ({reason})")
+        return collate(batch)
+
+
+def _unchanged(batch):
+    return batch
+
+
+def _ignore_interrupt(_worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
+
+
+def _death_notice(error: RuntimeError) -> str:
+    return (
+        f"a loader worker died ({str(error).splitlines()[0]}): it was killed or ran out of memory, "
+        "so try fewer num_workers or a smaller prefetch"
+    )
