@@ -133,7 +133,7 @@ class Source:
         path = self.find_list(*places)
         if not path:
             return
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.reader(file)
             header = [name.strip() for name in next(reader, [])]
             missing = [name for name in columns if name not in header]
@@ -214,6 +214,6 @@ def _texts(path: str) -> Iterator[str]:
     """The lines of a text file, without line ends; a byte-order mark is passed over."""
     if not Path(path).is_file():
         raise UserError(f"no file {path}")
-    with open(path, encoding="utf-8-sig") as file:
+    with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
         for line in file:
             yield line.rstrip("\r\n")

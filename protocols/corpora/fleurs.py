@@ -13,8 +13,8 @@ kn_in ko_kr ky_kg lb_lu lg_ug ln_cd lo_la lt_lt luo_ke lv_lv mi_nz mk_mk ml_in m
 mt_mt my_mm nb_no ne_np nl_nl nso_za ny_mw oc_fr om_et or_in pa_in pl_pl ps_af pt_br ro_ro ru_ru
 sd_in sk_sk sl_si sn_zw so_so sr_rs sv_se sw_ke ta_in te_in tg_tj th_th tr_tr uk_ua umb_ao ur_pk
 uz_uz vi_vn wo_sn xh_za yo_ng yue_hant_hk zu_za
-""".split()
-CODES = {folder: folder.partition("_")[0].upper() for folder in FOLDERS}
+"""
+CODES = {folder: folder.partition("_")[0].upper() for folder in FOLDERS.split()}
 CODES |= {"cmn_hans_cn": "CN", "yue_hant_hk": "YUE_HANT"}  # as they stand in published IDs
 
 

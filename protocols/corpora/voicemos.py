@@ -14,7 +14,9 @@ LABELS = {chr(code): "fake" for code in range(ord("B"), ord("Z") + 1)} | {"A": "
 
 def items(source):
     top = source.folder(f"{MAIN}/blizzard", FLAT, MAIN)
-    shapes = ("{stem}.wav",) if top == FLAT else (YEAR + "{folders*}/{stem}.wav", YEAR + "{stem}.wav")
+    shapes = (
+        ("{stem}.wav",) if top == FLAT else (YEAR + "{folders*}/{stem}.wav", YEAR + "{stem}.wav")
+    )
     for counter, (path, p) in enumerate(source.files(top, *shapes)):
         label = "fake" if top == FLAT else source.word(LABELS, p.letter, path)
         lasting = path[len(top) + 1 : -len(".wav")].replace("/", "-")

@@ -1,0 +1,328 @@
+"""`python -m protocols build NAME --data_folder D --output F.csv`: the protocol of one database.
+
+Items come from the database's generator, headers from the files; rows are streamed to a
+temporary file that takes its name when it is whole. What is left out is counted, and listed in
+`<output>.skipped.csv`. A second run reads only the headers of files that are new or changed
+(`<output>.headers.sqlite` remembers the rest).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from protocols.corpus import Corpus, Item, find_corpus
+from protocols.schema import COLUMNS, ROOT, Row, UserError
+from protocols.source import UNKNOWN_WORD, Source
+
+SHOWN = 10  # problems printed; all of them are in the .skipped.csv
+PROPORTIONS = ("train", "valid", "test")
+
+
+@dataclass
+class Summary:
+    """What a build did, in numbers."""
+
+    database: str
+    outputs: list[str]
+    rows: int = 0
+    real: int = 0
+    fake: int = 0
+    hours: float = 0.0
+    headers_read: int = 0
+    missing: int = 0
+    unreadable: int = 0
+    repeated: int = 0  # rows that say again what an earlier one said
+    ids_shared: int = 0
+    rows_renamed: int = 0
+    unknown: dict[str, int] = field(default_factory=dict)
+    passed_over: dict[str, int] = field(default_factory=dict)
+    lists_not_found: list[str] = field(default_factory=list)
+    skipped_file: str = ""
+
+    def text(self) -> str:
+        """The summary as a user reads it."""
+        lines = [
+            f"{self.database}: {self.rows} rows, {self.real} real and {self.fake} fake, "
+            f"{self.hours:.2f} h -> {', '.join(self.outputs)}",
+            f"  headers read: {self.headers_read}, remembered: {self._remembered()}",
+        ]
+        lines += [f"  list not found: {place}" for place in self.lists_not_found]
+        if self.missing or self.unreadable:
+            lines.append(
+                f"  left out: {self.missing} missing and {self.unreadable} unreadable files, "
+                f"see {self.skipped_file}"
+            )
+        if self.unknown:
+            lines.append(f"  left out as unknown: {_counts(self.unknown)}")
+        if self.passed_over:
+            lines.append(f"  not part of the layout: {_counts(self.passed_over)}")
+        if self.repeated:
+            lines.append(f"  listed more than once: {self.repeated} rows, one kept of each")
+        if self.rows_renamed:
+            lines.append(
+                f"  {self.rows_renamed} rows shared {self.ids_shared} IDs: "
+                "each now ends in its path"
+            )
+        return "\n".join(lines)
+
+    def _remembered(self) -> int:
+        return max(0, self.rows + self.repeated + self.unreadable - self.headers_read)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    shown = [f"{word!r} x {count}" for word, count in Counter(counts).most_common(SHOWN)]
+    return ", ".join(shown) + (" ..." if len(counts) > SHOWN else "")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="as `python -m protocols list` has it, or my_corpus.py")
+    add_build_arguments(parser)
+    parser.add_argument("--metadata", help="the database's list file, or a folder of its lists")
+    parser.add_argument("--file_list", help="audio paths, one a line, instead of walking for them")
+    parser.add_argument("--variant", default="", help="of databases that have several: see list")
+
+
+def add_build_arguments(parser: argparse.ArgumentParser) -> None:
+    """What every verb that writes a protocol takes."""
+    parser.add_argument("--data_folder", required=True, help="what $ROOT stands for")
+    parser.add_argument("--output", help="the CSV to write (default: the published name, here)")
+    parser.add_argument("--workers", type=int, help="processes (default: one a core)")
+    parser.add_argument(
+        "--skip_unknown",
+        action="store_true",
+        help="leave out and count rows with a word, folder or field count that is not known",
+    )
+    parser.add_argument("--allow_empty", action="store_true", help="no row found: write a header")
+    parser.add_argument("--no_cache", action="store_true", help="read every header again")
+    parser.add_argument("--json", help="write the summary there too")
+
+
+def run(args: argparse.Namespace) -> int:
+    corpus = find_corpus(args.name)
+    source = Source(
+        args.data_folder,
+        metadata=args.metadata,
+        file_list=args.file_list,
+        variant=_variant(corpus, args.variant),
+        skip_unknown=args.skip_unknown,
+    )
+    return build_and_report(corpus, source, args)
+
+
+def build_and_report(corpus: Corpus, source: Source, args: argparse.Namespace) -> int:
+    """Build with the shared options, print the summary; the exit status."""
+    from protocols.parallel import worker_count
+
+    summary = build(
+        corpus,
+        source,
+        args.output or corpus.csv_name(source.variant),
+        workers=worker_count(args.workers),
+        use_cache=not args.no_cache,
+        allow_empty=args.allow_empty,
+    )
+    print(summary.text())
+    if args.json:
+        write_whole(args.json, json.dumps(asdict(summary), indent=1) + "\n")
+    return 0
+
+
+def _variant(corpus: Corpus, asked: str) -> str:
+    if asked and asked not in corpus.variants:
+        known = ", ".join(corpus.variants) or "none"
+        raise UserError(f"{corpus.name} has no variant {asked!r}: known are {known}")
+    return asked or (corpus.variants[0] if corpus.variants else "")
+
+
+def write_whole(path: str | os.PathLike, text: str) -> None:
+    """Write a small text file so that it is never seen half written."""
+    partial = Path(f"{os.fspath(path)}.partial")
+    partial.write_text(text, encoding="utf-8", errors="surrogateescape")
+    partial.replace(path)
+
+
+# ---------------------------------------------------------------------- building
+
+
+def build(
+    corpus: Corpus,
+    source: Source,
+    output: str | os.PathLike,
+    *,
+    workers: int = 1,
+    use_cache: bool = True,
+    allow_empty: bool = False,
+) -> Summary:
+    """Write the protocol of `corpus` to `output` (with `split_files`, three files beside it).
+
+    Raises `UserError` for anything unknown in the corpus and, unless `allow_empty`, if no row is
+    found; the output is then left as it was.
+    """
+    from protocols.headers import HeaderCache
+    from protocols.unique import finish
+
+    output = Path(output)
+    _refuse_folder(output)
+    stem = output.with_suffix("")
+    outputs = _output_files(corpus, output)
+    summary = Summary(corpus.name, [str(path) for path in outputs.values()])
+    skipped = Skipped(Path(f"{stem}.skipped.csv"))
+    scratch = Path(f"{output}.partial")
+    with ExitStack() as stack:
+        stack.callback(scratch.unlink, missing_ok=True)
+        stack.enter_context(skipped)
+        cache = HeaderCache(f"{stem}.headers.sqlite") if use_cache else None
+        stack.enter_context(cache or nullcontext())
+        rows = _rows(corpus, source, summary, skipped, workers=workers, cache=cache)
+        ids = _write_rows(rows, scratch, summary)
+        summary.unknown, summary.passed_over = dict(source.unknown), dict(source.passed_over)
+        summary.lists_not_found = source.lists_not_found
+        summary.skipped_file = skipped.name()
+        if not summary.rows and not allow_empty:
+            raise UserError(_nothing_found(corpus, source, summary, skipped))
+        summary.headers_read = cache.fresh if cache else summary.rows + summary.unreadable
+        finish(scratch, ids, outputs, summary)
+    return summary
+
+
+def _refuse_folder(output: Path) -> None:
+    if output.is_dir():
+        raise UserError(f"--output {output} is a folder: name a .csv file")
+    if not output.parent.is_dir():
+        raise UserError(f"no folder {output.parent} for --output {output}: make it first")
+
+
+def _output_files(corpus: Corpus, output: Path) -> dict[str, Path]:
+    """The file of each proportion, or one file for all (`""`)."""
+    if not corpus.split_files:
+        return {"": output}
+    return {p: output.with_name(f"{output.stem}_{p}{output.suffix}") for p in PROPORTIONS}
+
+
+def _rows(corpus, source, summary, skipped, *, workers, cache) -> Iterator[Row]:
+    """Rows of the items whose file has a header; the others are counted and listed."""
+    from tqdm import tqdm
+
+    from protocols.headers import MISSING, Problem, read_headers
+
+    items = tqdm(_known_items(corpus, source), corpus.name, unit=" files", disable=None)
+    found = read_headers(items, _path_of, source.data_folder, workers=workers, cache=cache)
+    for item, header in found:
+        if isinstance(header, Problem):
+            if header.kind == MISSING:
+                summary.missing += 1
+            else:
+                summary.unreadable += 1
+            skipped.add(header.kind, item, header.reason)
+            continue
+        yield Row(
+            id=corpus.prefix + item.id,
+            label=item.label,
+            duration=header.seconds,
+            sample_rate=header.sample_rate,
+            path=f"{ROOT}/{item.path}",
+            attack=item.attack,
+            speaker=item.speaker,
+            proportion=item.proportion,
+            channels=header.channels,
+            encoding=header.encoding,
+            bits=header.bits,
+            language=item.language,
+        )
+
+
+def _path_of(item: Item) -> str:
+    return item.path
+
+
+def _known_items(corpus: Corpus, source: Source) -> Iterator[Item]:
+    """The generator's items, without those in which a word was unknown (`--skip_unknown`)."""
+    for item in corpus.items(source):
+        words = (item.label, item.attack, item.speaker, item.proportion, item.language)
+        if UNKNOWN_WORD in words or UNKNOWN_WORD in item.id or UNKNOWN_WORD in item.path:
+            continue
+        if item.label not in ("real", "fake", "-"):
+            raise ValueError(f"the generator of {corpus.name} gave the label {item.label!r}")
+        yield item
+
+
+def _write_rows(rows: Iterable[Row], scratch: Path, summary: Summary):
+    """Write the rows and count them; returns the hash of each row's ID, in order."""
+    from array import array
+
+    ids = array("q")
+    with open_csv(scratch, "w") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in rows:
+            writer.writerow(row.cells())
+            ids.append(hash(row.id))
+            summary.rows += 1
+            summary.real += row.label == "real"
+            summary.fake += row.label == "fake"
+            summary.hours += row.duration / 3600
+    return ids
+
+
+def open_csv(path: str | os.PathLike, mode: str = "r"):
+    """A protocol as a text file; names that are not UTF-8 pass through unchanged."""
+    encoding = "utf-8" if "w" in mode else "utf-8-sig"
+    return open(path, mode, encoding=encoding, errors="surrogateescape", newline="")
+
+
+def _nothing_found(corpus: Corpus, source: Source, summary: Summary, skipped: Skipped) -> str:
+    if summary.missing or summary.unreadable:
+        return (
+            f"no row for {corpus.name}: of the listed files {summary.missing} are missing and "
+            f"{summary.unreadable} unreadable, the first is {skipped.first}"
+        )
+    if source.lists_not_found:
+        return (
+            f"no list of {corpus.name} found: looked for {source.lists_not_found[0]}; "
+            "--metadata names one that lies elsewhere"
+        )
+    if source.unknown:
+        return f"no row for {corpus.name}: all is unknown, {_counts(source.unknown)}"
+    return (
+        f"no audio of {corpus.name} below {source.data_folder}: expected {corpus.folder} "
+        "(--allow_empty writes the header alone)"
+    )
+
+
+class Skipped:
+    """The list of files that have no row, written as it grows; no file if there is none."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.first = ""
+        self._file = None
+
+    def __enter__(self) -> Skipped:
+        self.path.unlink(missing_ok=True)
+        return self
+
+    def add(self, kind: str, item: Item, reason: str) -> None:
+        """Note one file: what is wrong, its path and the list line that names it."""
+        if self._file is None:
+            self._file = open_csv(f"{self.path}.partial", "w")
+            self._writer = csv.writer(self._file, lineterminator="\n")
+            self._writer.writerow(("Problem", "Path", "ListedIn", "Reason"))
+            self.first = f"{item.path}: {reason}"
+        self._writer.writerow((kind, f"{ROOT}/{item.path}", item.where, reason))
+
+    def name(self) -> str:
+        """The file's name, or nothing if there is no file."""
+        return str(self.path) if self._file else ""
+
+    def __exit__(self, *_) -> None:
+        if self._file:
+            self._file.close()
+            os.replace(f"{self.path}.partial", self.path)
