@@ -28,7 +28,7 @@ class Step:
     probability: float
 
     def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        if rng.random() >= self.probability:
+        if rng.random() >= self.probability or not waveform.size:
             return waveform
         chosen = 0 if len(self.effects) == 1 else rng.choice(len(self.effects), p=self.weights)
         effect = self.effects[chosen]
