@@ -14,7 +14,15 @@ import numpy as np
 import soundfile
 import torch
 
-from dataio.probe import FFMPEG_SEEK, SOUNDFILE, AudioHeader, UnreadableAudio, open_ffmpeg, probe
+from dataio.probe import (
+    FFMPEG_SEEK,
+    SOUNDFILE,
+    AudioHeader,
+    UnreadableAudio,
+    decoded_frames,
+    open_ffmpeg,
+    probe,
+)
 from protocols.schema import SAMPLE_RATE
 
 LOWPASS_WIDTH, ROLLOFF = 6, 0.99  # torchaudio.functional.resample's defaults; the window is Hann
@@ -182,7 +190,7 @@ def _decode_from(container, stream, start: int, rate: int, can_seek: bool):
     if can_seek and target > 0:
         container.seek(origin + int(target / rate / stream.time_base), stream=stream)
         position = None
-    for frame in container.decode(stream):
+    for frame in decoded_frames(container, stream):
         if position is None:
             position = round((frame.pts - origin) * stream.time_base * rate)
         samples = _frame_mono(frame)

@@ -233,6 +233,7 @@ class BatchLoader:
             prefetch_factor=prefetch_factor if num_workers else None,
             persistent_workers=num_workers > 0,
             worker_init_fn=_ignore_interrupt,
+            generator=torch.Generator(),  # else every pass takes a number from the global one
         )
 
     def load(self, keys: Iterable[BatchKey]) -> Iterator[WaveformBatch]:

@@ -18,6 +18,7 @@ _KBITS_V2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # Hz
 _LAYER_III = 1
 _HEADER_BYTES = 4
+_TAG_BYTES = 4096
 _SEARCH_BYTES = 64 * 1024  # how far junk before the first frame may reach
 
 
@@ -89,27 +90,25 @@ def first_frame(data: bytes | mmap, at: int = 0) -> int | None:
     return None
 
 
-def states_its_length(data: bytes | mmap, at: int) -> bool:
-    """Whether the frame at `at` is a Xing, Info or VBRI header that this file's bytes bear out.
+class InfoFrame(NamedTuple):
+    """A Xing, Info or VBRI header: has it a frame count, and how many bytes does it speak of."""
 
-    A file cut short keeps the header of the whole, so the byte count in it, where given, has to
-    fit the bytes that are there (a tag of up to 4 kB may follow the audio).
-    """
-    frame = header_at(data, at)
-    if frame is None:
-        return False
-    body = data[at : at + frame.size]
+    counts_frames: bool
+    stated_bytes: int | None
+
+
+def info_frame(data: bytes | mmap, at: int) -> InfoFrame | None:
+    """What the frame at `at` says of the whole file, or None where it is an ordinary frame."""
+    body = data[at : at + header_at(data, at).size]
     tag_at = max(body.find(b"Xing", 0, 64), body.find(b"Info", 0, 64))
     if tag_at >= 0:
         flags = int.from_bytes(body[tag_at + 4 : tag_at + 8], "big")
-        stated = int.from_bytes(body[tag_at + 12 : tag_at + 16], "big") if flags & 2 else None
-        has_frames = bool(flags & 1)
-    elif body[36:40] == b"VBRI":
-        stated, has_frames = int.from_bytes(body[46:50], "big"), True
-    else:
-        return False
-    there = len(data) - at
-    return has_frames and (stated is None or -4096 <= stated - there <= frame.size)
+        bytes_at = tag_at + (12 if flags & 1 else 8)
+        stated = int.from_bytes(body[bytes_at : bytes_at + 4], "big") if flags & 2 else None
+        return InfoFrame(bool(flags & 1), stated)
+    if body[36:40] == b"VBRI":
+        return InfoFrame(True, int.from_bytes(body[46:50], "big"))
+    return None
 
 
 def count_samples(data: bytes | mmap, at: int) -> int | None:
@@ -131,9 +130,19 @@ def count_samples(data: bytes | mmap, at: int) -> int | None:
 
 
 def mp3_length(path: str | os.PathLike) -> int | None:
-    """Samples a channel of an mp3 file, counted; None if its own header can be trusted."""
+    """Samples a channel of an mp3 file, counted.
+
+    None if the length in its own header can be trusted, 0 if only decoding tells: a file cut short
+    keeps the header of the whole, so the bytes it speaks of have to be there (and some 4 kB more at
+    most, for a tag behind the audio), or the delay and padding it states are not to be had.
+    """
     with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         start = first_frame(data, skip_id3(data))
-        if start is None or states_its_length(data, start):
+        if start is None:
             return None
-        return count_samples(data, start)
+        info = info_frame(data, start)
+        if info is None:
+            return count_samples(data, start)
+        missing = (info.stated_bytes or len(data) - start) - (len(data) - start)
+        is_borne_out = -_TAG_BYTES <= missing <= header_at(data, start).size
+        return None if info.counts_frames and is_borne_out else 0

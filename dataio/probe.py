@@ -8,6 +8,7 @@ length (mp3 without a Xing header, a flac written to a pipe), the audio is count
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 
 import soundfile
@@ -27,6 +28,7 @@ _SUBTYPES = {
     "MPEG_LAYER_III": ("MP3", 0), "GSM610": ("GSM", 0), "ALAC_16": ("ALAC", 16),
     "ALAC_20": ("ALAC", 20), "ALAC_24": ("ALAC", 24), "ALAC_32": ("ALAC", 32),
 }  # fmt: skip
+_CODECS = {"mp3float": ("MP3", 0), "pcm_mulaw": ("ULAW", 8), "pcm_alaw": ("ALAW", 8)}
 _LOSSLESS_CODECS = {"alac", "flac", "wavpack", "ape", "tta"}  # FFmpeg names with a bit depth
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile says SF_COUNT_MAX for a flac whose header has no length
 
@@ -92,16 +94,16 @@ def _refuse_absent(path: str) -> None:
 
 
 def _sound_header(path: str, sound: soundfile.SoundFile) -> AudioHeader:
-    frames, subtype = sound.frames, sound.subtype
-    encoding, bits = _sound_words(sound.format, subtype)
-    reader = SOUNDFILE
-    if sound.format == "MP3" or subtype == "MPEG_LAYER_III":
+    frames, reader = sound.frames, SOUNDFILE
+    if sound.subtype == "MPEG_LAYER_III":
         counted = mp3_length(path)
-        if counted is not None:
-            # libsndfile would also read the wrong length
+        if counted:  # libsndfile would also read the wrong length
             frames, reader = counted, FFMPEG_SEEK if sound.format == "MP3" else FFMPEG
-    elif frames >= _UNKNOWN_FRAMES:
+        elif counted == 0:
+            frames = _UNKNOWN_FRAMES
+    if frames >= _UNKNOWN_FRAMES:
         frames, reader = _probe_ffmpeg(path).frames, FFMPEG
+    encoding, bits = _sound_words(sound.format, sound.subtype)
     return AudioHeader(frames, sound.samplerate, sound.channels, encoding, bits, reader)
 
 
@@ -126,7 +128,8 @@ def open_ffmpeg(path: str):
     try:
         container = av.open(path, format="g722" if path.endswith(G722_SUFFIX) else None)
     except (av.error.FFmpegError, ValueError) as error:
-        reason = f"neither libsndfile nor FFmpeg reads it ({_words(error)})"
+        words = getattr(error, "strerror", None) or error
+        reason = f"neither libsndfile nor FFmpeg reads it ({words})"
         raise UnreadableAudio(path, reason) from error
     if not container.streams.audio:
         container.close()
@@ -139,24 +142,45 @@ def _probe_ffmpeg(path: str) -> AudioHeader:
     with container:
         codec = stream.codec_context
         is_indexed = "mp4" in container.format.name.split(",")
-        bits = codec.format.bytes * 8 if codec.format and codec.name in _LOSSLESS_CODECS else 0
         if is_indexed and stream.duration:  # its sample table; edit lists are taken into account
             frames = round(stream.duration * stream.time_base * codec.sample_rate)
         else:
             frames = _count_decoded(path, container, stream)
-        encoding = codec.name.upper()
+        encoding, bits = _codec_words(codec)
         reader = FFMPEG_SEEK if is_indexed else FFMPEG
         return AudioHeader(frames, codec.sample_rate, codec.channels, encoding, bits, reader)
+
+
+def _codec_words(codec) -> tuple[str, int]:
+    """AudioEncoding and AudioBitSample of an FFmpeg codec context."""
+    if codec.name in _CODECS:
+        return _CODECS[codec.name]
+    if linear := re.match(r"pcm_([suf])(\d+)", codec.name):
+        return f"PCM_{linear[1].upper()}", int(linear[2])
+    bits = codec.format.bytes * 8 if codec.format and codec.name in _LOSSLESS_CODECS else 0
+    return codec.name.upper(), bits
 
 
 def _count_decoded(path: str, container, stream) -> int:
     import av
 
     try:
-        return sum(frame.samples for frame in container.decode(stream))
+        return sum(frame.samples for frame in decoded_frames(container, stream))
     except av.error.FFmpegError as error:
-        raise UnreadableAudio(path, f"it does not decode ({_words(error)})") from error
+        raise UnreadableAudio(path, f"it does not decode ({error.strerror})") from error
 
 
-def _words(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+def decoded_frames(container, stream):
+    """Yields the PyAV frames of a stream from where its container stands.
+
+    In mp3 what is no frame is passed over, as decoders do: joined files have tags in their middle.
+    """
+    import av
+
+    passes_over = stream.codec_context.name.startswith("mp3")
+    for packet in container.demux(stream):
+        try:
+            yield from packet.decode()
+        except av.error.InvalidDataError:
+            if not passes_over:
+                raise

@@ -20,6 +20,8 @@ def check_header(csv_path: str, *, require_labels: bool) -> list[str]:
             f"there is no protocol {csv_path}: check the path, or make it with 'python -m "
             "protocols make'"
         )
+    if not os.access(csv_path, os.R_OK):
+        raise UserError(f"the protocol {csv_path} may not be read: change its permissions")
     if os.path.getsize(csv_path) == 0:
         raise UserError(f"{csv_path} is empty: its first line has to name the columns")
     _, columns = next(_records(csv_path), (1, []))
