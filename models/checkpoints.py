@@ -1,0 +1,338 @@
+"""Weights into a detector, from every kind of file they come in; the content decides the kind.
+
+    detector, info = load_detector("mms_300m", "downloads/mms_300m.ckpt")
+    info = load_checkpoint(detector, "nii-yamagishilab/mms-300m-anti-deepfake", model_name=...)
+
+| kind | what it is | fills |
+|---|---|---|
+| detector | a state dict named as in `Detector` | everything |
+| pretraining | a fairseq file whose `model` entry holds the front end | all but the head |
+| safetensors | `model.safetensors`: the file, its folder or a hub id | everything |
+| experiment | an experiment folder, its `save`, or one `CKPT+...` folder | everything |
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from models.config import CONFIGS, FrontEndConfig, get_config
+from models.detector import Detector, build_detector
+from models.front_end import UNUSED
+from models.safe_unpickle import is_torch_file, read_torch_file
+from protocols.schema import UserError
+
+PREFIX = "m_ssl.model."  # of front-end tensors in a detector's state dict
+HEAD = ("proj_fc.weight", "proj_fc.bias")
+SAFETENSORS = "model.safetensors"
+EXPERIMENT_WEIGHTS = "ssl.ckpt"  # the detector inside a CKPT folder
+ERROR_KEYS = ("valid_eer", "EER", "eer", "error")  # of CKPT.yaml, lower is better
+HUB_OWNER = "nii-yamagishilab"
+RELEASED = (
+    "released detectors: zenodo.org/records/15580543 or huggingface.co/nii-yamagishilab "
+    "(such as mms-300m-anti-deepfake)"
+)
+WEIGHT_NORM_NAMES = {  # torch's newer names of the same pair
+    ".parametrizations.weight.original0": ".weight_g",
+    ".parametrizations.weight.original1": ".weight_v",
+}
+SHOWN = 10  # names of each sort that a refusal lists
+
+
+class ResolvedCheckpoint(NamedTuple):
+    """The file that holds the weights, and where it was found: file, folder, hub, experiment."""
+
+    path: Path
+    origin: str
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What was loaded: `kind` of the table above, the file, and the tensors it filled."""
+
+    kind: str
+    path: Path
+    filled: tuple[str, ...]
+    stamp: tuple[int, int]  # size and modification time (ns) when it was read
+
+    @property
+    def fills_head(self) -> bool:
+        """Whether scores mean something yet: a pre-training file leaves the head random."""
+        return set(HEAD) <= set(self.filled)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the file, computed when asked for; UserError if the file has changed since loading."""
+        if _stamp(self.path) != self.stamp:
+            raise UserError(f"checkpoint {self.path} was changed while in use: run again")
+        digest = hashlib.sha256()
+        with open(self.path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
+
+
+def load_detector(
+    model_name: str,
+    source: str | Path,
+    *,
+    engine: str = "native",
+    mask_padding: bool = True,
+    overrides: Mapping[str, object] | None = None,
+) -> tuple[Detector, CheckpointInfo]:
+    """A detector filled from `source`, without initialising weights that are then overwritten.
+
+    The native engine is laid out on the meta device and gets its memory once; the file is
+    memory-mapped. So the peak is the detector and at most one copy of the file's tensors. What the
+    file does not hold (the head of a pre-training file, unused tensors) is initialised.
+    """
+    options = dict(engine=engine, mask_padding=mask_padding, overrides=overrides)
+    if engine != "native":  # fairseq's constructors compute with their weights
+        detector = build_detector(model_name, **options)
+        return detector, load_checkpoint(detector, source, model_name=model_name)
+    state, kind, path = _read_source(source, model_name)
+    with torch.device("meta"):
+        detector = build_detector(model_name, **options)
+    return _materialised(detector), _fill(detector, state, kind, path, model_name)
+
+
+def load_checkpoint(detector: Detector, source: str | Path, *, model_name: str) -> CheckpointInfo:
+    """Fill `detector` from `source`; all or nothing. UserError when it does not fit or exist."""
+    return _fill(detector, *_read_source(source, model_name), model_name)
+
+
+def resolve_checkpoint(source: str | Path, *, model_name: str | None = None) -> ResolvedCheckpoint:
+    """The weight file behind a path or a hub id, downloaded if need be; UserError if none.
+
+    Of an experiment folder it is that of the checkpoint with the lowest validation EER, or of the
+    newest if none has one.
+    """
+    path = Path(source)
+    if path.is_file():
+        return ResolvedCheckpoint(path, "file")
+    if path.is_dir():
+        return _resolve_folder(path)
+    if hub_id := _hub_id(str(source)):
+        return ResolvedCheckpoint(_download(hub_id, str(source)), "hub")
+    raise UserError(f"checkpoint {source} does not exist: {_where_to_get(model_name)}")
+
+
+def _resolve_folder(folder: Path) -> ResolvedCheckpoint:
+    if (folder / SAFETENSORS).is_file():
+        return ResolvedCheckpoint(folder / SAFETENSORS, "folder")
+    if (folder / EXPERIMENT_WEIGHTS).is_file():
+        return ResolvedCheckpoint(folder / EXPERIMENT_WEIGHTS, "experiment")
+    candidates = [
+        checkpoint
+        for parent in (folder, folder / "save")
+        for checkpoint in sorted(parent.glob("CKPT+*"))
+        if (checkpoint / EXPERIMENT_WEIGHTS).is_file()
+    ]
+    if not candidates:
+        raise UserError(
+            f"folder {folder} holds no checkpoint: expected {SAFETENSORS}, {EXPERIMENT_WEIGHTS}, "
+            f"or CKPT+... folders with {EXPERIMENT_WEIGHTS} in it or in its save folder"
+        )
+    best = min(candidates, key=_checkpoint_rank)
+    return ResolvedCheckpoint(best / EXPERIMENT_WEIGHTS, "experiment")
+
+
+def _checkpoint_rank(folder: Path) -> tuple[float, float]:
+    """Sorts CKPT folders: lowest validation EER first, those without one last, then newest."""
+    import yaml
+
+    meta_file = folder / "CKPT.yaml"
+    try:
+        meta = yaml.safe_load(meta_file.read_text()) if meta_file.is_file() else {}
+    except yaml.YAMLError as error:
+        raise UserError(f"{meta_file} is not readable YAML: remove that folder") from error
+    meta = meta if isinstance(meta, dict) else {}
+    errors = [float(meta[key]) for key in ERROR_KEYS if isinstance(meta.get(key), (int, float))]
+    error = next((value for value in errors if math.isfinite(value)), math.inf)
+    return error, -float(meta.get("unixtime", folder.stat().st_mtime))
+
+
+def _hub_id(source: str) -> str | None:
+    """The hub repository that `source` may name: `owner/name`, or a released detector's name."""
+    if re.fullmatch(r"[\w.-]+-anti-deepfake(-nda)?", source):
+        return f"{HUB_OWNER}/{source}"
+    owner, _, name = source.partition("/")
+    looks_like_id = re.fullmatch(r"[\w.-]+/[\w.-]+", source) and owner not in (".", "..")
+    is_file_name = Path(name).suffix in (".ckpt", ".pt", ".pth", ".safetensors")
+    if looks_like_id and not is_file_name and not Path(owner).exists():
+        return source
+    return None
+
+
+def _download(hub_id: str, source: str) -> Path:
+    """`model.safetensors` of a hub repository, from the hub's local cache if it is there."""
+    from huggingface_hub import errors, hf_hub_download
+
+    try:
+        return Path(hf_hub_download(hub_id, SAFETENSORS))
+    # The bases of the hub's HTTP error: OSError, and the error of the HTTP client it is built on.
+    except (errors.HFValidationError, *errors.HfHubHTTPError.__bases__) as error:
+        reason = str(error).strip().splitlines()
+        raise UserError(
+            f"checkpoint {source} is no file or folder here and not to be had from the hub as "
+            f"{hub_id} ({reason[0] if reason else type(error).__name__}): {RELEASED}"
+        ) from error
+
+
+def _where_to_get(model_name: str | None) -> str:
+    config = get_config(model_name) if model_name else None
+    if config is None or config.pretraining_file is None:
+        return f"check the path; {RELEASED}"
+    return (
+        f"check the path, or get the pre-training file {config.pretraining_file} from "
+        f"{config.pretraining_source}; {RELEASED}"
+    )
+
+
+def _read_source(source: str | Path, model_name: str) -> tuple[dict[str, object], str, Path]:
+    """The tensors behind `source` under a detector's names, their kind, and the file."""
+    path, origin = resolve_checkpoint(source, model_name=model_name)
+    state, kind = _read_file(path)
+    if origin == "experiment" and kind == "detector":
+        kind = "experiment"
+    for new, old in WEIGHT_NORM_NAMES.items():
+        state = {name.replace(new, old): tensor for name, tensor in state.items()}
+    return state, kind, path
+
+
+def _read_file(path: Path) -> tuple[dict[str, object], str]:
+    """What a weight file holds, under a detector's names, and its kind."""
+    if _is_safetensors(path):
+        return _read_safetensors(path), "safetensors"
+    if not is_torch_file(path):
+        raise UserError(
+            f"{path} is no checkpoint: it begins neither like a PyTorch file nor like safetensors"
+        )
+    try:
+        content = read_torch_file(path)
+    except ValueError as error:
+        raise UserError(f"cannot read checkpoint {path}: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"checkpoint {path} holds no dictionary of tensors")
+    model = content.get("model")
+    if isinstance(model, dict):
+        return {f"{PREFIX}{name}": tensor for name, tensor in model.items()}, "pretraining"
+    return {str(name): tensor for name, tensor in content.items()}, "detector"
+
+
+def _is_safetensors(path: Path) -> bool:
+    """A header length below the file's, then a JSON object."""
+    with open(path, "rb") as file:
+        start = file.read(9)
+    length = int.from_bytes(start[:8], "little")
+    return len(start) == 9 and start[8:] == b"{" and 8 + length <= path.stat().st_size
+
+
+def _read_safetensors(path: Path) -> dict[str, object]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(path))
+    except SafetensorError as error:
+        raise UserError(f"cannot read checkpoint {path}: {error}") from error
+
+
+def _materialised(detector: Detector) -> Detector:
+    """Memory for a detector laid out on the meta device, with what a file may lack initialised."""
+    detector.to_empty(device="cpu")
+    detector.proj_fc.reset_parameters()
+    with torch.no_grad():
+        for name, parameter in detector.m_ssl.model.named_parameters():
+            if name.startswith(UNUSED):
+                parameter.zero_()
+    return detector
+
+
+def _fill(
+    detector: Detector, state: dict[str, object], kind: str, path: Path, model_name: str
+) -> CheckpointInfo:
+    """Copy `state` into `detector` after checking that it fits."""
+    stamp = _stamp(path)
+    own = detector.state_dict()
+    _refuse_misfit(own, state, kind, path, model_name)
+    with torch.no_grad():
+        for name, tensor in state.items():
+            own[name].copy_(tensor)
+    return CheckpointInfo(kind, path, tuple(state), stamp)
+
+
+def _refuse_misfit(
+    own: Mapping[str, Tensor], state: Mapping[str, object], kind: str, path: Path, model_name: str
+) -> None:
+    """UserError naming what is missing, unexpected or misshapen, and the model it looks like."""
+    unused = tuple(PREFIX + name for name in UNUSED)
+    optional = HEAD if kind == "pretraining" else ()
+    needed = [name for name in own if not name.startswith(unused) and name not in optional]
+    misshapen = [
+        f"{name} {_shape(state[name])} instead of {_shape(own[name])}"
+        for name in own
+        if name in state and _shape(state[name]) != _shape(own[name])
+    ]
+    faults = {
+        "missing": [name for name in needed if name not in state],
+        "unexpected": [name for name in state if name not in own],
+        "misshapen": misshapen,
+    }
+    if any(faults.values()):
+        listed = "; ".join(_listed(sort, names) for sort, names in faults.items() if names)
+        raise UserError(
+            f"checkpoint {path} ({kind}) does not fit model {model_name}: {listed}; "
+            f"{_resemblance(state)}"
+        )
+
+
+def _shape(tensor: object) -> tuple[int, ...] | str:
+    is_weight = isinstance(tensor, Tensor) and tensor.is_floating_point()
+    return tuple(tensor.shape) if is_weight else "not a tensor of floats"
+
+
+def _listed(sort: str, names: list[str]) -> str:
+    more = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{len(names)} {sort} ({', '.join(names[:SHOWN])}{more})"
+
+
+def _resemblance(state: Mapping[str, object]) -> str:
+    """Which known models the tensors' names and shapes are like."""
+    found = [name for name, config in CONFIGS.items() if _looks_like(state, config)]
+    if not found:
+        return "it looks like no model known here"
+    return f"it looks like {' or '.join(found)}: name that model's YAML"
+
+
+def _looks_like(state: Mapping[str, object], config: FrontEndConfig) -> bool:
+    """Whether family, widths, depth and extractor norm of `state` are those of `config`."""
+    first = f"{PREFIX}feature_extractor.conv_layers.0."
+    fc1 = f"{PREFIX}encoder.layers.0.fc1.weight"
+    family = "hubert" if f"{PREFIX}label_embs_concat" in state else "wav2vec2"
+    norm = "layer" if f"{first}2.1.weight" in state else "group"
+    observed = (_depth(state), family, norm, _shape(state.get(fc1)), f"{first}0.bias" in state)
+    expected_fc1 = (config.ffn_dim, config.embed_dim)
+    return observed == (
+        config.layers, config.family, config.conv_norm, expected_fc1, config.conv_bias
+    )  # fmt: skip
+
+
+def _depth(names: Iterable[str]) -> int:
+    pattern = re.compile(re.escape(PREFIX) + r"encoder\.layers\.(\d+)\.")
+    return len({match[1] for name in names if (match := pattern.match(name))})
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns
