@@ -24,8 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             )
         else:
             sub.add_argument(
-                "--limit", type=_positive, help="at most this many prompts and sentences a voice"
+                "--prompts", type=_positive, default=160, help="a language (default: 160)"
             )
+            sub.add_argument(
+                "--limit", type=_positive, help="at most this many prompts and sentences a language"
+            )
+            sub.add_argument("--sounds_folder", default="/usr/share/asterisk/sounds")
 
 
 ABOUT = {
@@ -58,7 +62,17 @@ def _make_demo(args: argparse.Namespace, data_folder: Path, workers: int) -> lis
     return workshop.corpus_rows(corpus.CORPUS, data_folder)
 
 
-MAKERS = {"demo": _make_demo}
+def _make_asterisk_prompts(args: argparse.Namespace, data_folder: Path, workers: int) -> list:
+    from protocols.corpora import asterisk_prompts as corpus
+    from protocols.making import asterisk_prompts, workshop
+
+    recipe = asterisk_prompts.Recipe(seed=args.seed, prompts=args.prompts, limit=args.limit or 0)
+    sounds_folder = Path(args.sounds_folder)
+    asterisk_prompts.make(data_folder, recipe, sounds_folder=sounds_folder, workers=workers)
+    return workshop.corpus_rows(corpus.CORPUS, data_folder)
+
+
+MAKERS = {"demo": _make_demo, "asterisk_prompts": _make_asterisk_prompts}
 
 
 def _positive(text: str) -> int:

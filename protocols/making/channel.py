@@ -1,4 +1,4 @@
-"""What a recording goes through on its way to a file: room, background noise, level, 16 bits.
+"""What a recording goes through on its way to a file: room, band, silence, noise and level.
 
 Real and fake pass the same functions with draws from the same distributions, so that none of
 level, DC, noise floor or quantisation tells the classes apart.
@@ -7,12 +7,13 @@ level, DC, noise floor or quantisation tells the classes apart.
 from __future__ import annotations
 
 import numpy as np
-from scipy.signal import fftconvolve, lfilter
+from scipy.signal import butter, fftconvolve, lfilter, sosfilt
 
 from protocols.schema import SAMPLE_RATE
 
 LEVEL_DBFS = (-30.0, -22.0)  # RMS over the file, uniform
 NOISE_SNR_DB = (28.0, 45.0)
+SILENCE_SECONDS = (0.05, 0.25)
 
 
 def draw_room(rng: np.random.Generator) -> np.ndarray:
@@ -39,6 +40,35 @@ def draw_background(length: int, rng: np.random.Generator) -> np.ndarray:
     pole = rng.uniform(0.3, 0.95)
     noise = lfilter([1.0], [1.0, -pole], rng.standard_normal(length))
     return noise / np.sqrt(np.mean(noise**2))
+
+
+def band_limit(waveform: np.ndarray) -> np.ndarray:
+    """`waveform` (T,) between 90 and 7000 Hz, the band that all sources share."""
+    high_pass = butter(4, 90, "highpass", fs=SAMPLE_RATE, output="sos")
+    low_pass = butter(12, 7000, "lowpass", fs=SAMPLE_RATE, output="sos")
+    return sosfilt(low_pass, sosfilt(high_pass, waveform))
+
+
+def trim(waveform: np.ndarray) -> np.ndarray:
+    """`waveform` from its first to its last 10 ms block within 35 dB of the loudest."""
+    block = SAMPLE_RATE // 100
+    blocks = waveform[: len(waveform) // block * block].reshape(-1, block)
+    power = np.mean(blocks**2, axis=1)
+    active = np.flatnonzero(power > power.max() * 10**-3.5)
+    if not len(active):
+        return waveform[:0]
+    return waveform[active[0] * block : (active[-1] + 1) * block]
+
+
+def between_silences(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """`waveform` faded over 5 ms at both ends, after and before a drawn stretch of zeros."""
+    fade = SAMPLE_RATE // 200
+    ramp = np.linspace(0, 1, fade)
+    waveform = waveform.copy()
+    waveform[:fade] *= ramp
+    waveform[-fade:] *= ramp[::-1]
+    before, after = (int(seconds * SAMPLE_RATE) for seconds in rng.uniform(*SILENCE_SECONDS, 2))
+    return np.pad(waveform, (before, after))
 
 
 def finish(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from types import ModuleType
 
 import numpy as np
 from scipy.signal import medfilt
@@ -64,15 +65,21 @@ def sinusoidal(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return _match_energy(np.where(voiced, harmonics, noise), waveform)
 
 
+def require_world() -> ModuleType:
+    """The module pyworld, or the reason why it cannot be had."""
+    try:
+        import pyworld
+    except ImportError as error:
+        raise UserError(
+            f"WORLD copy-synthesis needs the Python package pyworld ({error}): pip install pyworld"
+        ) from None
+    return pyworld
+
+
 def world(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """WORLD (Morise et al. 2016): F0 by DIO and StoneMask, then CheapTrick and D4C."""
     del rng  # WORLD draws nothing we could seed
-    try:
-        import pyworld
-    except ImportError:
-        raise UserError(
-            "WORLD copy-synthesis needs the Python package pyworld: pip install pyworld"
-        ) from None
+    pyworld = require_world()
     signal = np.ascontiguousarray(waveform, dtype=np.float64)
     f0_hz, times = pyworld.dio(signal, SAMPLE_RATE)
     f0_hz = pyworld.stonemask(signal, f0_hz, times, SAMPLE_RATE)

@@ -58,6 +58,8 @@ def map_parallel(
 ) -> list:
     """`[work(job) for job in jobs]` over processes with a progress bar; `work` must pickle."""
     bar = {"total": len(jobs), "desc": title, "unit": "job", "leave": False}
+    if not jobs:
+        return []
     workers = min(workers, len(jobs))
     if workers <= 1:
         return [work(job) for job in tqdm(jobs, **bar)]
