@@ -1,0 +1,99 @@
+"""Each database in miniature: every column of every row, in the published order."""
+
+import csv
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from protocols.corpus import corpora
+from protocols.schema import COLUMNS
+
+_spec = importlib.util.spec_from_file_location("cases", Path(__file__).with_name("cases.py"))
+_cases = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_cases)
+CASES = _cases.CASES
+
+# what the miniature's files are, by extension: options of the writer, then the three columns
+WAV = {"subtype": "PCM_16"}, "PCM_S", "16"
+FORMATS = {
+    ".wav": WAV,
+    ".WAV": WAV,
+    ".flac": ({"subtype": "PCM_24"}, "FLAC", "24"),
+    ".mp3": ({}, "MP3", "0"),
+}
+
+
+def read(path):
+    with open(path, newline="") as file:
+        return list(csv.reader(file))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_miniature_gives_every_column_of_every_row(
+    case, protocols, write_audio, write_text, tmp_path
+):
+    expected = []
+    for number, cells in enumerate(case.expected()):
+        utterance, label, attack, speaker, proportion, language, path = cells
+        options, encoding, bits = FORMATS[Path(path).suffix]
+        seconds, rate, channels = 0.25 + number / 8, (16000, 24000)[number % 2], 1 + number % 2
+        write_audio(path, seconds=seconds, rate=rate, channels=channels, **options)
+        duration, path = str(round(seconds, 2)), f"$ROOT/{path}"
+        expected.append([utterance, label, duration, str(rate), path, attack, speaker, proportion,
+                         str(channels), encoding, bits, language])  # fmt: skip
+    for path in case.not_listed:
+        write_audio(path)
+    for path, text in case.lists.items():
+        write_text(path, text)
+    for path, text in case.here.items():
+        write_text(path, text, folder=tmp_path)
+
+    status, out, err = protocols("build", case.database, "--data_folder", "data", *case.arguments)
+
+    assert (status, err) == (0, "")
+    header, *rows = read(tmp_path / case.csv_name)
+    assert tuple(header) == COLUMNS
+    for row, wanted in zip(rows, expected, strict=True):
+        if row[9] == "MP3":  # an encoder pads: the length is right within 50 ms
+            assert float(row[2]) == pytest.approx(float(wanted[2]), abs=0.05)
+            row[2] = wanted[2]
+        assert row == wanted
+    assert f"{len(rows)} rows" in out
+
+
+def test_every_database_of_the_release_has_a_miniature():
+    made_here = {"asterisk_prompts", "Demo"}
+    in_three_files = {"toy_example"}
+    covered = {case.database for case in CASES} | made_here | in_three_files
+    assert set(corpora()) == covered
+    assert len(covered - made_here - in_three_files) == 35
+
+
+def test_the_toy_example_is_written_as_three_files(protocols, write_audio, write_text, tmp_path):
+    write_text(
+        "toy_example/protocol.txt",
+        "LA_0901 LA_D_7000001 - A05 spoof\nLA_0902 LA_E_7000001 - - bonafide\n",
+    )
+    write_audio("toy_example/train_dev/LA_D_7000001.wav", seconds=0.5)
+    write_audio("toy_example/eval/LA_E_7000001.wav", seconds=2)
+    status, *_ = protocols("build", "toy_example", "--data_folder", "data")
+    assert status == 0
+    assert read(tmp_path / "toy_example_train.csv") == [list(COLUMNS)]
+    assert read(tmp_path / "toy_example_valid.csv")[1:] == [
+        ["ASV19LAdemo-LA_D_7000001", "fake", "0.5", "16000",
+         "$ROOT/toy_example/train_dev/LA_D_7000001.wav", "A05", "LA_0901", "valid",
+         "1", "PCM_S", "16", "EN"]
+    ]  # fmt: skip
+    assert read(tmp_path / "toy_example_test.csv")[1:] == [
+        ["ASV19LAdemo-LA_E_7000001", "real", "2.0", "16000",
+         "$ROOT/toy_example/eval/LA_E_7000001.wav", "-", "LA_0902", "test",
+         "1", "PCM_S", "16", "EN"]
+    ]  # fmt: skip
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_the_102_fleurs_folders_have_102_codes():
+    from protocols.corpora.fleurs import CODES
+
+    assert len(CODES) == len(set(CODES.values())) == 102
