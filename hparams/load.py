@@ -1,7 +1,8 @@
 """Hyper-parameters: the recipe, then the model's YAML, then the user's YAML, then the command line.
 
-HyperPyYAML resolves `!ref` after the layers are merged, so an override reaches every key that refers
-to it. Options of SpeechBrain's Brain (`--device`, `--debug`, ...) are accepted on the same line.
+HyperPyYAML resolves `!ref` after the layers are merged, so an override reaches every key that
+refers to it. Options of SpeechBrain's Brain (`--device`, `--debug`, ...) are accepted on the same
+line.
 """
 
 from __future__ import annotations
@@ -25,15 +26,18 @@ CHOICES = {
     "distributed_backend": ("nccl", "gloo", "mpi"),
 }
 
-# Options of speechbrain.utils.run_opts.RunOptions that have no key in the recipe. Written out because
-# importing SpeechBrain takes seconds that scoring one file should not pay; a test keeps it complete.
+# Options of speechbrain.utils.run_opts.RunOptions that have no key in the recipe. Written out
+# because importing SpeechBrain takes seconds that scoring one file should not pay; a test keeps it
+# complete.
 RUN_OPTIONS = frozenset(
-    "test_only debug debug_batches debug_epochs debug_persistently log_config device"
-    " data_parallel_backend distributed_backend find_unused_parameters jit jit_module_keys"
-    " compile compile_module_keys compile_mode compile_using_fullgraph"
-    " compile_using_dynamic_shape_tracing auto_mix_prec bfloat16_mix_prec skip_nonfinite_grads"
-    " noprogressbar tqdm_colored_bar remove_vector_weight_decay profile_training profile_warmup"
-    " profile_steps".split()
+    """
+    test_only debug debug_batches debug_epochs debug_persistently log_config device
+    data_parallel_backend distributed_backend find_unused_parameters jit jit_module_keys
+    compile compile_module_keys compile_mode compile_using_fullgraph
+    compile_using_dynamic_shape_tracing auto_mix_prec bfloat16_mix_prec skip_nonfinite_grads
+    noprogressbar tqdm_colored_bar remove_vector_weight_decay profile_training profile_warmup
+    profile_steps
+    """.split()
 )
 
 
@@ -81,13 +85,17 @@ def merge(base: dict, layer: dict) -> None:
 
 
 def load_hparams(
-    yaml_path: str | Path, arguments: list[str], *, objects: bool = True
+    yaml_path: str | Path,
+    arguments: list[str],
+    *,
+    objects: bool = True,
+    needs_folders: bool = True,
 ) -> tuple[dict, dict, str]:
     """Resolve the layers into `(hparams, run_options, resolved_yaml_text)`.
 
     With `objects=False` keys that construct Python objects (`!new:`, `!name:`) become None: scoring
     needs no optimiser and should not wait for its imports. Raises UserError for an unknown key, a
-    value outside its choices or an unset `base_path`.
+    value outside its choices or, where the verb `needs_folders`, an unset `base_path`.
     """
     from hyperpyyaml import load_hyperpyyaml, resolve_references
 
@@ -105,7 +113,9 @@ def load_hparams(
     YAML().dump(tree, text)
     resolved = resolve_references(StringIO(text.getvalue())).getvalue()
     hparams = load_hyperpyyaml(resolved)
-    _check_values(hparams, run_options, overrides)
+    _check_choices(hparams, run_options)
+    if needs_folders:
+        _require_base_path(hparams)
     return hparams, run_options, resolved
 
 
@@ -133,15 +143,17 @@ def _refuse_unknown_keys(layer: dict, known: set[str], where: str) -> None:
         raise UserError(f"unknown key {key!r} in {where}: {hint}")
 
 
-def _check_values(hparams: dict, run_options: dict, overrides: dict) -> None:
+def _check_choices(hparams: dict, run_options: dict) -> None:
     for key, choices in CHOICES.items():
         value = run_options.get(key, hparams.get(key, choices[0]))
         if value not in choices:
             raise UserError(f"{key} is {value!r}: choose one of {', '.join(choices)}")
-    if hparams["base_path"] is None:
-        needed = ("data_folder", "output_folder")
-        if not all(key in overrides for key in needed):
-            raise UserError("base_path is not set: add --base_path FOLDER (it holds Data/ and Log/)")
+
+
+def _require_base_path(hparams: dict) -> None:
+    unset = [key for key in ("data_folder", "output_folder") if hparams[key].startswith("None/")]
+    if hparams["base_path"] is None and unset:
+        raise UserError("base_path is not set: add --base_path FOLDER (it holds Data/ and Log/)")
 
 
 def _tag(node: object) -> str:

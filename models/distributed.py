@@ -1,0 +1,102 @@
+"""Processes and devices: who I am among the ranks, what I run on, and a few collectives.
+
+Every helper is the identity on one process, so nothing else asks whether the run is distributed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+
+from protocols.schema import UserError
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among all: `rank` of `size`, `local_rank` on its host."""
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+
+    @property
+    def is_main(self) -> bool:
+        return self.rank == 0
+
+
+def join_world(*, backend: str | None, device: str, timeout_seconds: float) -> World:
+    """Join torchrun's process group when there is one; gloo on a CPU unless told otherwise."""
+    if "RANK" not in os.environ or "LOCAL_RANK" not in os.environ:
+        return World()
+    if not dist.is_initialized():
+        dist.init_process_group(
+            backend=backend or ("nccl" if device.startswith("cuda") else "gloo"),
+            timeout=datetime.timedelta(seconds=timeout_seconds),
+        )
+    return World(dist.get_rank(), dist.get_world_size(), int(os.environ["LOCAL_RANK"]))
+
+
+def leave_world() -> None:
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def choose_device(wanted: str | None) -> str:
+    """The device to run on: what was asked for, or this rank's GPU, or the CPU of a GPU-less
+    machine.
+
+    Raises UserError when the device asked for is not there; nothing falls back silently.
+    """
+    local_rank = int(os.environ.get("LOCAL_RANK", 0))
+    gpus = torch.cuda.device_count()
+    if wanted is None:
+        if gpus == 0:
+            return "cpu"
+        if local_rank >= gpus:
+            raise UserError(
+                f"process {local_rank} has no GPU of its own, this host has {gpus}:"
+                f" start torchrun with --nproc-per-node={gpus}"
+            )
+        return f"cuda:{local_rank}"
+    try:
+        kind = torch.device(wanted)
+    except RuntimeError:
+        raise UserError(f"unknown device {wanted!r}: write cpu, cuda or cuda:N") from None
+    if kind.type == "cuda":
+        index = kind.index if kind.index is not None else local_rank
+        if index >= gpus:
+            raise UserError(
+                f"device {wanted!r} is not available, this host has {gpus} CUDA devices:"
+                " choose another --device, or --device cpu"
+            )
+        return f"cuda:{index}"
+    if kind.type != "cpu":
+        raise UserError(f"device {wanted!r} is not supported: write cpu, cuda or cuda:N")
+    return "cpu"
+
+
+def sum_over_ranks(values: list[float], device: str) -> list[float]:
+    """Element-wise sums over the ranks, in float64."""
+    if not dist.is_initialized():
+        return values
+    tensor = torch.tensor(values, dtype=torch.float64, device=device)
+    dist.all_reduce(tensor)
+    return tensor.tolist()
+
+
+def gather_objects(item: object) -> list:
+    """The items of all ranks, in rank order, on every rank."""
+    if not dist.is_initialized():
+        return [item]
+    items: list = [None] * dist.get_world_size()
+    dist.all_gather_object(items, item)
+    return items
+
+
+def barrier() -> None:
+    if dist.is_initialized():
+        dist.barrier()

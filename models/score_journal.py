@@ -1,0 +1,106 @@
+"""Scores on disk as they come, so that a killed run continues where it was.
+
+Each rank appends fixed-size records to its own file; a torn last record is cut off when the file is
+read again. `job.json` says which scoring the journal belongs to; one of another job is thrown away.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from models.distributed import World, barrier
+
+logger = logging.getLogger(__name__)
+
+
+class ScoreJournal:
+    """Records of row number, logits (2,) and, with `width` > 0, an embedding (width,)."""
+
+    def __init__(self, folder: Path, job: dict, *, width: int, world: World):
+        self.folder, self.world = folder, world
+        fields = [("row", "<i8"), ("logits", "<f4", (2,))]
+        self.record = np.dtype(fields + ([("embedding", "<f4", (width,))] if width else []))
+        if world.is_main:
+            self._claim(job)
+        barrier()
+        self._scores = self._open_scores()
+        self._skipped = self._open_skipped()
+
+    def _claim(self, job: dict) -> None:
+        note = self.folder / "job.json"
+        if self.folder.exists():
+            try:
+                former = json.loads(note.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                former = None
+            if former != job:
+                logger.warning("starting anew: %s belongs to another scoring", self.folder)
+                shutil.rmtree(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        note.write_text(json.dumps(job), encoding="utf-8")
+
+    def _open_scores(self):
+        path = self.folder / f"rank{self.world.rank}.scores"
+        whole = path.stat().st_size // self.record.itemsize if path.exists() else 0
+        stream = path.open("ab")
+        stream.truncate(whole * self.record.itemsize)
+        return stream
+
+    def _open_skipped(self):
+        path = self.folder / f"rank{self.world.rank}.skipped"
+        text = path.read_bytes() if path.exists() else b""
+        stream = path.open("ab")
+        stream.truncate(text.rfind(b"\n") + 1)
+        return stream
+
+    def add_scores(self, rows: np.ndarray, logits: np.ndarray, embeddings: np.ndarray) -> None:
+        """Append rows (B,), logits (B, 2), embeddings (B, D); safe once this returns."""
+        records = np.empty(len(rows), self.record)
+        records["row"], records["logits"] = rows, logits
+        if "embedding" in self.record.names:
+            records["embedding"] = embeddings
+        self._scores.write(records.tobytes())
+        self._scores.flush()
+
+    def add_skipped(self, row: int, kind: str, reason: str) -> None:
+        """Note a row that gets no score: `kind` is "error" or "short"."""
+        line = json.dumps({"row": int(row), "kind": kind, "reason": reason})
+        self._skipped.write(line.encode() + b"\n")
+        self._skipped.flush()
+
+    def scores(self) -> Iterator[np.ndarray]:
+        """The records of every rank's file, memory-mapped; a later one replaces a former."""
+        for path in sorted(self.folder.glob("rank*.scores")):
+            count = path.stat().st_size // self.record.itemsize
+            if count:
+                yield np.memmap(path, self.record, mode="r", shape=(count,))
+
+    def skipped(self) -> dict[int, tuple[str, str]]:
+        """Row -> (kind, reason)."""
+        found = {}
+        for path in sorted(self.folder.glob("rank*.skipped")):
+            for line in path.read_bytes().split(b"\n")[:-1]:
+                note = json.loads(line)
+                found[note["row"]] = (note["kind"], note["reason"])
+        return found
+
+    def done(self, total: int) -> np.ndarray:
+        """Which of the `total` rows need no more work, (total,) bool."""
+        mask = np.zeros(total, dtype=bool)
+        for records in self.scores():
+            mask[records["row"]] = True
+        mask[list(self.skipped())] = True
+        return mask
+
+    def close(self) -> None:
+        self._scores.close()
+        self._skipped.close()
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder)

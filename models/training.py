@@ -1,0 +1,223 @@
+"""`python main.py hparams/<model>.yaml`: from hyper-parameters to a trained detector."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import augment
+from dataio.batching import BatchPlan, scoring_batches
+from dataio.dataset import WaveformDataset
+from dataio.protocol import ProtocolTable
+from models.brain import DetectorBrain
+from models.checkpoints import load_checkpoint
+from models.config import CONFIGS
+from models.detector import Detector, build_detector
+from models.distributed import World, barrier, choose_device, join_world
+from models.train_log import TrainLog, log_to, record_run
+from models.train_stream import TrainStream, ValidStream
+from models.whole_checkpoint import WholeCheckpointer
+from protocols.schema import UserError
+
+logger = logging.getLogger(__name__)
+
+
+def train(hparams: dict, run_options: dict, resolved_yaml: str) -> int:
+    """Post-train or fine-tune as the YAML says; goes on where an earlier run ended."""
+    device = choose_device(run_options.get("device"))
+    world = join_world(
+        backend=run_options.get("distributed_backend"),
+        device=device,
+        timeout_seconds=hparams["distributed_timeout"],
+    )
+    folder = Path(hparams["output_folder"])
+    refuse_other_model(folder, hparams["model"])
+    train_data, valid_data = open_protocols(hparams)
+    prepare_folder(folder, resolved_yaml, world)
+    brain = build_brain(hparams, {**run_options, "device": device}, folder, world)
+    train_stream = make_train_stream(hparams, train_data, world, device)
+    valid_stream = make_valid_stream(hparams, valid_data, world, device)
+    brain.fit_stream(train_stream, valid_stream)
+    report(brain, folder)
+    return 0
+
+
+def prepare_folder(folder: Path, resolved_yaml: str, world: World) -> None:
+    if world.is_main:
+        try:
+            (folder / "save").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot make the output folder {folder}: {error.strerror}") from None
+        record_run(folder, resolved_yaml, sys.argv)
+    barrier()
+    log_to(folder, active=world.is_main)
+
+
+def refuse_other_model(folder: Path, model: str) -> None:
+    """An output folder belongs to the model it was made for."""
+    from hparams.load import read_yaml
+
+    record = folder / "hyperparams.yaml"
+    if record.exists() and (former := read_yaml(record).get("model")) != model:
+        raise UserError(
+            f"{folder} holds a run of model {former}, not {model}:"
+            " give this one another --exp_name or --output_folder"
+        )
+
+
+def open_protocols(hparams: dict) -> tuple[ProtocolTable, ProtocolTable]:
+    """The training and validation tables, refused before anything is written or loaded."""
+    tables = []
+    for key in ("train_csv", "valid_csv"):
+        table = ProtocolTable.open(
+            hparams[key], data_folder=hparams["data_folder"], cache_folder=hparams["cache_folder"]
+        )
+        table.require_both_classes()
+        table.check_paths()
+        tables.append(table)
+    return tables[0], tables[1]
+
+
+def build_brain(hparams: dict, run_options: dict, folder: Path, world: World) -> DetectorBrain:
+    """The Brain around its detector; initial weights are loaded unless a run is resumed."""
+    save = folder / "save"
+    checkpointer = WholeCheckpointer(save, kind="last", num_to_keep=2, world=world)
+    best = WholeCheckpointer(save, kind="best", num_to_keep=1, world=world)
+    resuming = checkpointer.newest_intact() is not None
+    detector = initial_detector(hparams, resuming=resuming)
+    held = freeze_front_end(detector, hparams)
+    detector.set_activation_checkpointing(hparams["checkpoint_activations"])
+    log = TrainLog(
+        folder,
+        active=world.is_main,
+        show_bar=not run_options.get("noprogressbar", False),
+        interval=hparams["log_interval"],
+    )
+    return DetectorBrain(
+        detector,
+        hparams=hparams,
+        run_opts=run_options,
+        world=world,
+        checkpointer=checkpointer,
+        best=best,
+        log=log,
+        held=held,
+    )
+
+
+def initial_detector(hparams: dict, *, resuming: bool) -> Detector:
+    """The detector with its first weights: a checkpoint's, or seeded random ones."""
+    import torch
+
+    torch.manual_seed(hparams["seed"])
+    detector = build_detector(
+        hparams["model"], engine=hparams["ssl_engine"], mask_padding=hparams["mask_padding"]
+    )
+    source = hparams["ckpt_path"]
+    if source == "pretrained":
+        source = Path(hparams["ssl_weight_folder"]) / CONFIGS[hparams["model"]].pretraining_file
+    if source is not None and not resuming:
+        info = load_checkpoint(detector, source, model_name=hparams["model"])
+        logger.info("weights from %s (%s)", info.path, info.kind)
+    return detector
+
+
+def freeze_front_end(detector: Detector, hparams: dict) -> list:
+    """Freeze what `freeze_front_end` says for good, or return it to be held `freeze_until_step`."""
+    what, until = hparams["freeze_front_end"], hparams["freeze_until_step"]
+    trained = list(detector.detection_parameters())
+    detector.freeze(what)
+    if until is None:
+        return []
+    still = {id(parameter) for parameter in detector.detection_parameters()}
+    detector.freeze("none")
+    return [parameter for parameter in trained if id(parameter) not in still]
+
+
+def make_train_stream(
+    hparams: dict, table: ProtocolTable, world: World, device: str
+) -> TrainStream:
+    crop = crop_range(hparams["train_crop_seconds"])
+    dataset = WaveformDataset(
+        table,
+        mode="train",
+        crop_seconds=crop,
+        augmentation=augmentation(hparams),
+        seed=hparams["seed"],
+    )
+    plan = BatchPlan(
+        table.durations,
+        max_batch_length=hparams["max_batch_length"],
+        num_buckets=hparams["num_buckets"],
+        seed=hparams["seed"],
+        clip_seconds=crop[1] if crop else None,
+    )
+    return TrainStream(
+        dataset,
+        plan,
+        world=world,
+        accumulation=hparams["grad_accumulation_factor"],
+        number_of_passes=hparams["number_of_epochs"],
+        **loader_options(hparams, device),
+    )
+
+
+def make_valid_stream(
+    hparams: dict, table: ProtocolTable, world: World, device: str
+) -> ValidStream:
+    """Whole files in fixed batches; `valid_augment`: the published crops and RawBoost."""
+    longest = hparams["max_valid_duration"]
+    options: dict = {"mode": "valid", "max_valid_duration": longest}
+    if hparams["valid_augment"]:
+        crop = crop_range(hparams["train_crop_seconds"])
+        options = {"mode": "train", "crop_seconds": crop, "augmentation": augmentation(hparams)}
+        longest = crop[1] if crop else None
+    dataset = WaveformDataset(table, seed=hparams["seed"], **options)
+    durations = np.minimum(table.durations, np.inf if longest is None else longest)
+    batches = scoring_batches(durations, max_batch_length=hparams["valid_batch_length"])
+    return ValidStream(dataset, batches, world=world, **loader_options(hparams, device))
+
+
+def augmentation(hparams: dict) -> augment.Augmentation | None:
+    """What the YAML asks for, or None when it asks for nothing."""
+    rawboost = hparams["rawboost"] if hparams["use_da"] else None
+    if rawboost is None and not hparams["augmentations"]:
+        return None
+    return augment.build(rawboost, hparams["augmentations"])
+
+
+def crop_range(value: object) -> tuple[float, float] | None:
+    """`train_crop_seconds` as (shortest, longest); a single number is both; None is no cropping."""
+    if value is None:
+        return None
+    bounds = list(value) if isinstance(value, (list, tuple)) else [value, value]
+    numbers = all(isinstance(bound, (int, float)) for bound in bounds)
+    if len(bounds) != 2 or not numbers or not 0 < bounds[0] <= bounds[1]:
+        raise UserError(
+            f"train_crop_seconds is {value!r}: expected a number of seconds or [shortest, longest]"
+        )
+    return float(bounds[0]), float(bounds[1])
+
+
+def loader_options(hparams: dict, device: str) -> dict:
+    return {
+        "num_workers": hparams["num_workers"],
+        "prefetch_factor": hparams["prefetch_factor"],
+        "pin_memory": device.startswith("cuda"),
+    }
+
+
+def report(brain: DetectorBrain, folder: Path) -> None:
+    """One line on how the run ended."""
+    state = brain.state
+    best = "none yet" if state.best_eer is None else f"{100 * state.best_eer:.2f} %"
+    logger.info(
+        "done: %d optimiser steps, %.2f hours of audio, best validation EER %s, in %s",
+        brain.optimizer_step,
+        state.audio_seconds / 3600,
+        best,
+        folder,
+    )
