@@ -13,12 +13,11 @@ from dataio.protocol import ProtocolRow
 from protocols.schema import UNKNOWN, UserError
 
 # What a walked folder is searched for; a file named outright is tried whatever it is called.
-AUDIO_SUFFIXES = frozenset(
-    """
-    .wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .caf .w64 .rf64 .sph .nist .voc .avr
-    .m4a .m4b .aac .mp4 .m4v .mov .mkv .webm .weba .wma .amr .3gp .g722
-    """.split()
-)
+AUDIO_SUFFIXES = frozenset({
+    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf",
+    ".w64", ".rf64", ".sph", ".nist", ".voc", ".avr", ".m4a", ".m4b", ".aac", ".mp4", ".m4v",
+    ".mov", ".mkv", ".webm", ".weba", ".wma", ".amr", ".3gp", ".g722",
+})  # fmt: skip
 
 
 def find_audio(names: Iterable[str | os.PathLike]) -> list[str]:

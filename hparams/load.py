@@ -29,16 +29,14 @@ CHOICES = {
 # Options of speechbrain.utils.run_opts.RunOptions that have no key in the recipe. Written out
 # because importing SpeechBrain takes seconds that scoring one file should not pay; a test keeps it
 # complete.
-RUN_OPTIONS = frozenset(
-    """
-    test_only debug debug_batches debug_epochs debug_persistently log_config device
-    data_parallel_backend distributed_backend find_unused_parameters jit jit_module_keys
-    compile compile_module_keys compile_mode compile_using_fullgraph
-    compile_using_dynamic_shape_tracing auto_mix_prec bfloat16_mix_prec skip_nonfinite_grads
-    noprogressbar tqdm_colored_bar remove_vector_weight_decay profile_training profile_warmup
-    profile_steps
-    """.split()
-)
+RUN_OPTIONS = frozenset({
+    "test_only", "debug", "debug_batches", "debug_epochs", "debug_persistently", "log_config",
+    "device", "data_parallel_backend", "distributed_backend", "find_unused_parameters", "jit",
+    "jit_module_keys", "compile", "compile_module_keys", "compile_mode",
+    "compile_using_fullgraph", "compile_using_dynamic_shape_tracing", "auto_mix_prec",
+    "bfloat16_mix_prec", "skip_nonfinite_grads", "noprogressbar", "tqdm_colored_bar",
+    "remove_vector_weight_decay", "profile_training", "profile_warmup", "profile_steps",
+})  # fmt: skip
 
 
 def read_yaml(path: Path) -> dict:

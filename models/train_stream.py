@@ -2,7 +2,8 @@
 
 A pass over the training set is a list of micro-batches fixed by (seed, pass). Micro-batch k goes to
 rank k mod W; an optimiser step takes the next W x A of them (W ranks, A accumulated). So a
-position is two numbers, resuming is arithmetic, and two processes see exactly what one process with A = 2 sees.
+position is two numbers, resuming is arithmetic, and two processes see exactly what one process
+with A = 2 sees.
 
 SpeechBrain's `looped_nominal_epoch` cannot carry this: its checkpoint keeps counters but not the
 place in the data, so a resumed run starts the data over (tests/models/test_train_stream.py shows
