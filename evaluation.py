@@ -1,8 +1,13 @@
-"""Evaluate a score file.
+"""Evaluate score files of speech-deepfake detectors.
 
-    python evaluation.py S.csv [threshold] [PREFIX ...]
+    python evaluation.py S.csv [threshold] [PREFIX ...]        the metrics table
+    python evaluation.py S.csv --report R.html                 everything, on one page
+    python evaluation.py A.csv --against B.csv                 two systems on the same files
+    python evaluation.py calibrate DEV.csv --output cal.json   scores to log likelihood ratios
+    python evaluation.py fuse DEV_A.csv DEV_B.csv --apply A.csv B.csv --output FUSED.csv
 
-`threshold` is on P(real), default 0.5; each PREFIX names a subset (IDs that start with it).
+`threshold` is on P(real), default 0.5. Each PREFIX names a subset: the IDs that begin with it.
+Score files of ASVspoof 2019, 2021 and 5, Speech-DF-Arena and speech-spoof-bench are read as well.
 """
 
 from __future__ import annotations
@@ -10,80 +15,108 @@ from __future__ import annotations
 import argparse
 import sys
 
-from protocols.schema import UNKNOWN, UserError
+from protocols.schema import UserError
 
 DEFAULT_THRESHOLD = 0.5
+DEFAULT_REPLICATES = 1000
+EXPORTS = ("asvspoof5", "speech_df_arena", "speech_spoof_bench")
 
 
 def main(argv: list[str] | None = None) -> int:
-    arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
+    argv = sys.argv[1:] if argv is None else argv
+    verbs = {"calibrate": (calibrate_arguments, "calibrate"), "fuse": (fuse_arguments, "fuse")}
+    parse, verb = verbs.get(argv[0] if argv else "", (evaluate_arguments, "evaluate"))
+    arguments = parse(argv[1:] if verb != "evaluate" else argv)
+    arguments.command = ["python", "evaluation.py", *argv]
     try:
-        return evaluate(arguments)
+        from metrics import session
+
+        return getattr(session, verb)(arguments)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
 
-def parse_arguments(argv: list[str]) -> argparse.Namespace:
+def evaluate_arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="evaluation.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("scores", help="score CSV: ID,Score,Label")
+    parser.add_argument("scores", help="score CSV (ID,Score,Label) or a foreign score file")
     parser.add_argument("rest", nargs="*", metavar="threshold PREFIX", help="see above")
+    what = parser.add_argument_group("what is computed")
+    what.add_argument("--metrics", nargs="+", metavar="NAME", help="figures by name, or all")
+    what.add_argument(
+        "--bootstrap",
+        nargs="?",
+        type=int,
+        const=DEFAULT_REPLICATES,
+        metavar="N",
+        help=f"intervals from N resamplings (default {DEFAULT_REPLICATES}; 0: none)",
+    )
+    what.add_argument("--seed", type=int, default=0, help="of the resampling, default 0")
+    what.add_argument("--confidence", type=float, default=0.95, help="default 0.95")
+    what.add_argument("--cluster", metavar="COLUMN", help="resample groups, such as Speaker")
+    what.add_argument("--protocol", metavar="T.csv", help="protocol of these scores")
+    what.add_argument("--by", nargs="+", metavar="COLUMN", help="slices, such as Attack Language")
+    what.add_argument("--against", metavar="B.csv", help="a second system's scores, same files")
+    what.add_argument("--threshold_from", metavar="DEV.csv", help="carry a threshold over")
+    what.add_argument("--threshold_rule", choices=("eer", "min_dcf"), default="eer")
+    what.add_argument("--calibration", metavar="cal.json", help="apply it, and say what it gave")
+    what.add_argument("--key", help="labels of foreign score files")
+    for name, value in (("p_spoof", 0.05), ("c_miss", 1.0), ("c_fa", 10.0)):
+        what.add_argument(f"--{name}", type=float, default=value, help=f"costs, default {value}")
+    where = parser.add_argument_group("where it goes, besides the screen")
+    where.add_argument("--json", metavar="R.json", help="every figure")
+    where.add_argument("--csv", metavar="R.csv", help="the table with intervals")
+    where.add_argument("--markdown", metavar="R.md")
+    where.add_argument("--latex", metavar="R.tex")
+    where.add_argument("--report", metavar="R.html", help="one self-contained page")
+    where.add_argument("--plots", metavar="DIR", help="the page's figures as SVG and PDF")
+    where.add_argument(
+        "--export",
+        nargs="+",
+        default=[],
+        metavar="FORMAT=PATH",
+        help="scores for others: " + ", ".join(EXPORTS),
+    )
+    where.add_argument("--data_folder", help="the protocol's $ROOT, for exported file names")
     arguments = parser.parse_intermixed_args(argv)
     arguments.threshold, arguments.prefixes = split_threshold(arguments.rest)
     return arguments
 
 
+def calibrate_arguments(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="evaluation.py calibrate",
+        description="Fit a map from scores to log likelihood ratios on a development set.",
+    )
+    parser.add_argument("scores", metavar="DEV.csv")
+    parser.add_argument("--output", required=True, metavar="cal.json")
+    parser.add_argument("--method", choices=("affine", "isotonic"), default="affine")
+    parser.add_argument("--prior", type=float, default=0.5, help="P(real) to fit for, default 0.5")
+    parser.add_argument("--key", help="labels of a foreign score file")
+    return parser.parse_args(argv)
+
+
+def fuse_arguments(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="evaluation.py fuse",
+        description="Weigh several systems by logistic regression on a development set.",
+    )
+    parser.add_argument("scores", nargs="+", metavar="DEV.csv", help="one file a system")
+    parser.add_argument("--apply", nargs="+", required=True, metavar="S.csv", help="same systems")
+    parser.add_argument("--output", required=True, metavar="FUSED.csv")
+    parser.add_argument("--prior", type=float, default=0.5, help="P(real) to fit for, default 0.5")
+    parser.add_argument("--key", help="labels of foreign score files")
+    return parser.parse_args(argv)
+
+
 def split_threshold(words: list[str]) -> tuple[float, list[str]]:
     """The published order: a number first is the threshold, everything else is an ID prefix."""
     try:
-        threshold, prefixes = float(words[0]), words[1:]
+        return float(words[0]), words[1:]
     except (ValueError, IndexError):
-        threshold, prefixes = DEFAULT_THRESHOLD, words
-    return threshold, prefixes
-
-
-def evaluate(arguments: argparse.Namespace) -> int:
-    from dataio.scores import read_scores
-    from metrics.measures import PUBLISHED, Setting, measure, measure_subsets
-    from metrics.rates import logit
-    from metrics.tables import screen
-
-    if not 0 <= arguments.threshold <= 1:
-        raise UserError(f"threshold {arguments.threshold} is not in [0, 1]: give a P(real)")
-    scores = read_scores(arguments.scores)
-    known = scores.labels != UNKNOWN
-    if not known.all():
-        print(f"note: {(~known).sum()} rows without a label are left out")
-        scores = scores.take(known)
-    members = members_of(scores.ids, arguments.prefixes)
-    setting = Setting(threshold=logit(arguments.threshold))
-    sweeps = measure_subsets(scores.difference, scores.labels, members)
-    rows = {name: measure(points, PUBLISHED, setting) for name, points in sweeps.items()}
-    print(f"Threshold on P(real) for accuracy to fnr: {arguments.threshold:g}")
-    print(screen(rows))
-    return 0
-
-
-def members_of(ids, prefixes: list[str]):
-    """Row selections by subset name: `all`, then every subset found, or the prefixes named."""
-    import numpy as np
-
-    from dataio.scores import subset_index
-
-    names, index = subset_index(ids)
-    members = {"all": slice(None)}
-    if not prefixes:
-        order = np.argsort(index, kind="stable")
-        bounds = np.searchsorted(index[order], np.arange(len(names) + 1))
-        return members | {name: order[bounds[i] : bounds[i + 1]] for i, name in enumerate(names)}
-    for prefix in prefixes:
-        rows = np.flatnonzero([key.startswith(prefix) for key in ids])
-        if not len(rows):
-            raise UserError(f"no ID starts with {prefix!r}: the subsets are {', '.join(names)}")
-        members[prefix] = rows
-    return members
+        return DEFAULT_THRESHOLD, words
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from protocols.schema import FAKE, REAL, UNKNOWN, UNLABELLED, UserError
+from protocols.schema import FAKE, REAL, UNKNOWN, UNLABELLED, UserError, label_to_int
 
 HEADER = ["ID", "Score", "Label"]
 LABEL_CELLS = {str(REAL): REAL, str(FAKE): FAKE} | {word: UNKNOWN for word in UNLABELLED}
@@ -302,3 +302,59 @@ def has_repeats(ids) -> bool:
     import pyarrow.compute as pc
 
     return pc.count_distinct(ids).as_py() < len(ids) or pc.any(pc.equal(ids, "")).as_py()
+
+
+def protocol_columns(
+    path: str | os.PathLike, scores: Scores, columns: Iterable[str]
+) -> dict[str, np.ndarray]:
+    """Columns of a protocol CSV, each (N,) object array of str, for the scored files in order.
+
+    `UserError` names scored IDs that the protocol lacks (with their lines of the score file),
+    IDs the protocol holds twice, and labels on which the two disagree.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    columns = list(dict.fromkeys(["ID", "Label", *columns]))
+    table = read_table(path, columns)
+    if table is None or not table.num_rows:
+        raise UserError(f"{path} is not a protocol with columns {', '.join(columns)}: repair it")
+    known = pc.utf8_trim_whitespace(table["ID"]).combine_chunks()
+    if has_repeats(known):
+        first = {}
+        twice = next(
+            key for row, key in enumerate(known.to_pylist()) if first.setdefault(key, row) != row
+        )
+        raise UserError(f"{path} holds the ID {twice!r} twice or empty: IDs must be unique")
+    rows = pc.index_in(pa.array(scores.ids, pa.string()), value_set=known)
+    if rows.null_count:
+        missing = scores.ids[pc.is_null(rows).to_numpy(zero_copy_only=False)]
+        raise UserError(
+            f"{scores.path}: {_lines_of(scores.path, missing)} not in {path}: "
+            "give the protocol these scores were made from"
+        )
+    picked = {name: table[name].take(rows).to_numpy(zero_copy_only=False) for name in columns}
+    _check_labels(path, scores, picked["Label"])
+    return picked
+
+
+def _check_labels(path: str | os.PathLike, scores: Scores, words: np.ndarray) -> None:
+    for word in set(words.tolist()):
+        label = label_to_int(word, str(path))
+        clash = (words == word) & (scores.labels != label) & (scores.labels != UNKNOWN)
+        if label != UNKNOWN and clash.any():
+            where = _lines_of(scores.path, scores.ids[clash])
+            raise UserError(f"{scores.path} and {path} disagree on the Label of {where}")
+
+
+def _lines_of(path: str | os.PathLike, ids: np.ndarray) -> str:
+    """Some IDs with their lines in a score file: 'A-1' (line 2), 'A-7' (line 8) and 3 more."""
+    wanted, found = set(ids.tolist()), []
+    with open(path, encoding="utf-8-sig", newline="") as stream:
+        reader = csv.reader(stream)
+        for cells in reader:
+            if cells and cells[0].strip() in wanted:
+                found.append(f"{cells[0].strip()!r} (line {reader.line_num})")
+    found = found or [repr(key) for key in ids]
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return ", ".join(found[:SHOWN]) + more

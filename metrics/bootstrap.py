@@ -43,14 +43,24 @@ class Plan:
 class Ranked:
     """One system's scores, ready to be resampled: (N,) scores, (N,) labels of 1 and 0.
 
-    `at` lists thresholds (in units of the scores) at which rates will be asked for.
+    `at` lists thresholds (in units of the scores) at which rates will be asked for. Files drawn
+    one by one are `exchangeable`: their counts are as good in sorted as in file order, which
+    saves a pass; clusters and pairs of systems need the files' own order.
     """
 
-    def __init__(self, scores: np.ndarray, labels: np.ndarray, at: Sequence[float] = ()):
+    def __init__(
+        self,
+        scores: np.ndarray,
+        labels: np.ndarray,
+        at: Sequence[float] = (),
+        *,
+        exchangeable: bool = False,
+    ):
         scores, labels = np.asarray(scores), np.asarray(labels)
         self.points = sweep(scores, labels)
         self.order = [
-            np.argsort(scores[labels == label], kind="stable") for label in (REAL, FAKE)
+            slice(None) if exchangeable else np.argsort(scores[labels == label], kind="stable")
+            for label in (REAL, FAKE)
         ]
         asked = np.searchsorted(self.points.values, np.asarray(at, dtype=np.float64), side="left")
         self.kept = np.unique(np.concatenate([self.points.corners(), asked]))
@@ -61,13 +71,9 @@ class Ranked:
         Only the kept points and those of the segment of the crossing, or `every` point.
         """
         real, fake = (
-            np.concatenate([[0], np.cumsum(count[order])])
-            for count, order in zip(counts, self.order, strict=True)
+            _cumulated(count[order]) for count, order in zip(counts, self.order, strict=True)
         )
-        if every:
-            kept = np.arange(len(self.points.real))
-        else:
-            kept = self._with_crossing(real, fake)
+        kept = np.arange(len(self.points.real)) if every else self._with_crossing(real, fake)
         # the sweep's own counts are positions in the sorted files of each class; the first point,
         # with nothing rejected, is always kept and has no value of its own
         return Sweep(
@@ -85,9 +91,7 @@ class Ranked:
         low, high = 0, len(self.kept) - 1
         while low < high:  # the first kept point with FRR >= FAR
             middle = (low + high) // 2
-            low, high = (
-                (low, middle) if missed_minus_accepted(middle) >= 0 else (middle + 1, high)
-            )
+            low, high = (low, middle) if missed_minus_accepted(middle) >= 0 else (middle + 1, high)
         if low == 0:
             return self.kept
         between = np.arange(self.kept[low - 1] + 1, self.kept[low])
@@ -169,9 +173,17 @@ def intervals(
         draw = draw_files(int((labels == REAL).sum()), int((labels == FAKE).sum()))
     else:
         draw = draw_clusters(labels, clusters)
-    ranked = Ranked(scores, labels, at=(setting.threshold, setting.cost_threshold))
+    at = (setting.threshold, setting.cost_threshold)
+    ranked = Ranked(scores, labels, at, exchangeable=clusters is None)
     samples = replicate([ranked], names, draw=draw, setting=setting, plan=plan)[:, 0]
     return {name: plan.interval(samples[:, column]) for column, name in enumerate(names)}
+
+
+def _cumulated(counts: np.ndarray) -> np.ndarray:
+    """Counts (n,) summed up, with the leading 0 (n + 1,)."""
+    sums = np.zeros(len(counts) + 1, dtype=np.int64)
+    np.cumsum(counts, out=sums[1:])
+    return sums
 
 
 def _threads() -> int:

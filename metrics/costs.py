@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metrics.sweep import as_sweep, pav_blocks
+from metrics.rates import rejected_score
+from metrics.sweep import Sweep, as_sweep, pav_blocks
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,22 @@ def min_dcf(scores, labels=None, *, costs: Costs) -> float:
     points = as_sweep(scores, labels)
     if not points.both_classes:
         return float("nan")
-    # the cost up to a constant, to find its minimum with few passes over a long sweep
-    slope = costs.miss_weight / points.real[-1], costs.false_alarm_weight / points.fake[-1]
-    index = int(np.argmin(slope[0] * points.real - slope[1] * points.fake))
+    index = _cheapest(points, costs)
     far = (points.fake[-1] - points.fake[index]) / points.fake[-1]
     return float(costs.normalised(points.real[index] / points.real[-1], far))
+
+
+def min_dcf_threshold(scores, labels=None, *, costs: Costs) -> float:
+    """The highest rejected score at the first point of least cost."""
+    points = as_sweep(scores, labels)
+    return rejected_score(points, _cheapest(points, costs))
+
+
+def _cheapest(points: Sweep, costs: Costs) -> int:
+    """The point of least cost; up to a constant, to spare passes over a long sweep."""
+    miss = costs.miss_weight / points.real[-1]
+    false_alarm = costs.false_alarm_weight / points.fake[-1]
+    return int(np.argmin(miss * points.real - false_alarm * points.fake))
 
 
 def dcf_at(scores, labels=None, *, costs: Costs, threshold: float) -> float:
@@ -83,8 +95,8 @@ def cllr(scores, labels=None) -> float:
     points = as_sweep(scores, labels)
     if not points.both_classes:
         return float("nan")
-    real_cost = np.dot(np.diff(points.real), np.logaddexp(0, -points.values)) / points.real[-1]
-    fake_cost = np.dot(np.diff(points.fake), np.logaddexp(0, points.values)) / points.fake[-1]
+    real_cost = (np.diff(points.real) * np.logaddexp(0, -points.values)).sum() / points.real[-1]
+    fake_cost = (np.diff(points.fake) * np.logaddexp(0, points.values)).sum() / points.fake[-1]
     return float((real_cost + fake_cost) / 2 / math.log(2))
 
 

@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import numpy as np
-
 from metrics import costs as cost_functions
 from metrics import rates
 from metrics.costs import Costs
-from metrics.sweep import Sweep, sweep
+from metrics.sweep import Sweep
 
 PUBLISHED = (
     "roc_auc", "accuracy", "precision", "recall", "f1", "fpr", "fnr", "eer", "eer_threshold",
@@ -62,6 +60,10 @@ def _operating_point(which: str, limit: float) -> Measure:
 MEASURES: dict[str, Measure] = {
     "roc_auc": Measure(lambda points, _: rates.auc(points), text="area under the ROC"),
     **{name: _at_threshold(name) for name in PUBLISHED[1:7]},
+    "hter": Measure(
+        lambda points, setting: rates.hter(points, threshold=setting.threshold),
+        text="half total error rate, (fpr + fnr) / 2, at the stated threshold",
+    ),
     "eer": Measure(lambda points, _: rates.eer(points).rate, text="EER, ASVspoof rule"),
     "eer_threshold": Measure(
         lambda points, _: float(rates.expit(rates.eer(points).threshold)),
@@ -97,10 +99,3 @@ MEASURES: dict[str, Measure] = {
 def measure(points: Sweep, names: Iterable[str], setting: Setting) -> dict[str, float]:
     """The named figures of one set."""
     return {name: float(MEASURES[name].of(points, setting)) for name in names}
-
-
-def measure_subsets(
-    scores: np.ndarray, labels: np.ndarray, members: dict[str, np.ndarray | slice]
-) -> dict[str, Sweep]:
-    """One sweep for each named subset of the rows."""
-    return {name: sweep(scores[rows], labels[rows]) for name, rows in members.items()}

@@ -43,16 +43,11 @@ def _nearest_crossing(points: Sweep) -> int:
     """The first argmin of |FRR - FAR| over the K + 1 points, in O(log K).
 
     FRR never falls and FAR never rises, so their difference is sorted and the least absolute
-    value stands beside its change of sign. Cross-multiplied counts, where rates would be rounded.
+    value stands beside its change of sign.
     """
-    all_real, all_fake = points.real[-1], points.fake[-1]
-
-    def difference(k: int) -> float:
-        return points.real[k] * all_fake - (all_fake - points.fake[k]) * all_real
-
-    index = bisect_left(range(len(points.real)), 0, key=difference)  # never the first point
-    if -difference(index - 1) <= difference(index):
-        index = bisect_left(range(index), difference(index - 1), key=difference)
+    index = bisect_left(range(len(points.real)), 0, key=points.imbalance)  # never the first point
+    if -points.imbalance(index - 1) <= points.imbalance(index):
+        index = bisect_left(range(index), points.imbalance(index - 1), key=points.imbalance)
     return index
 
 
@@ -102,7 +97,7 @@ def auc(scores, labels=None) -> float:
         return float("nan")
     # trapezoids in whole counts: exact below 2**53 pairs of files
     below = (points.fake[1:] + points.fake[:-1]).astype(np.float64)
-    area = np.dot(np.diff(points.real).astype(np.float64), below) / 2
+    area = (np.diff(points.real) * below).sum() / 2  # no BLAS: its threads spin beside ours
     return float(area / (float(points.real[-1]) * float(points.fake[-1])))
 
 
@@ -132,6 +127,12 @@ def confusion_rates(*, real, fake, missed, false_accepts) -> dict[str, float]:
     }
 
 
+def hter(scores, labels=None, *, threshold: float) -> float:
+    """Half total error rate at a threshold: the mean of FAR and FRR."""
+    at = confusion(scores, labels, threshold=threshold)
+    return (at["fpr"] + at["fnr"]) / 2
+
+
 def _ratio(part: float, whole: float) -> float:
     return part / whole if whole > 0 else float("nan")
 
@@ -158,3 +159,11 @@ def rate_at(scores, labels=None, *, which: str, limit: float) -> float:
         return float("nan")
     wanted, held = (points.frr, points.far) if which == "frr" else (points.far, points.frr)
     return float(wanted[held <= limit].min())
+
+
+def crossing_tie(points: Sweep) -> tuple[int, int]:
+    """Real and fake files that share the one score at which FRR passes FAR; (0, 0) if one class."""
+    right = bisect_left(range(len(points.real)), 0, key=points.imbalance)
+    tied = int(points.real[right] - points.real[right - 1])
+    tied_fake = int(points.fake[right] - points.fake[right - 1])
+    return (tied, tied_fake) if tied and tied_fake else (0, 0)

@@ -40,6 +40,11 @@ class Sweep:
     def both_classes(self) -> bool:
         return bool(self.real[-1] > 0 and self.fake[-1] > 0)
 
+    def imbalance(self, k: int) -> float:
+        """FRR - FAR at point k times the product of the classes: exact where rates would round."""
+        all_real, all_fake = self.real[-1], self.fake[-1]
+        return self.real[k] * all_fake - (all_fake - self.fake[k]) * all_real
+
     def corners(self) -> np.ndarray:
         """Indices into the K + 1 points where the ROC may turn.
 

@@ -29,3 +29,31 @@ def screen(rows: Mapping[str, Mapping[str, object]], index: str = "subset") -> s
         return "  ".join([head.ljust(first), *padded])
 
     return "\n".join([line("", names), index, *(line(key, row) for key, row in cells.items())])
+
+
+def markdown(rows: Mapping[str, Mapping[str, str]], index: str = "subset") -> str:
+    """A pipe table; cells are taken as they are, pipes in them escaped."""
+    names = list(next(iter(rows.values())))
+    lines = [[index, *names], ["---"] + ["---:"] * len(names)]
+    lines += [[key, *(row[name] for name in names)] for key, row in rows.items()]
+    return "".join(
+        "| " + " | ".join(c.replace("|", "\\|") for c in line) + " |\n" for line in lines
+    )
+
+
+LATEX_SPECIAL = {ord(letter): "\\" + letter for letter in "&%$#_{}"} | {
+    ord("~"): "\\textasciitilde{}",
+    ord("^"): "\\textasciicircum{}",
+    ord("\\"): "\\textbackslash{}",
+}
+
+
+def latex(rows: Mapping[str, Mapping[str, str]], index: str = "subset") -> str:
+    """A `tabular` with booktabs rules."""
+    names = list(next(iter(rows.values())))
+    lines = [[index, *names], *([key, *(row[n] for n in names)] for key, row in rows.items())]
+    texts = [" & ".join(cell.translate(LATEX_SPECIAL) for cell in line) + r" \\" for line in lines]
+    head = rf"\begin{{tabular}}{{l{'r' * len(names)}}}"
+    return "\n".join(
+        [head, r"\toprule", texts[0], r"\midrule", *texts[1:], r"\bottomrule", r"\end{tabular}", ""]
+    )

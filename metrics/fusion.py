@@ -1,0 +1,64 @@
+"""Several systems' scores of the same files into one log likelihood ratio, linear in them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from metrics.calibration import fit_logistic
+from protocols.schema import UserError
+
+
+class Fusion(NamedTuple):
+    """llr = sum of weights * scores + offset; `weights` (D,) in the systems' order."""
+
+    weights: np.ndarray
+    offset: float
+
+    def log_likelihood_ratio(self, scores: np.ndarray) -> np.ndarray:
+        """(N,) from one column a system (N, D)."""
+        return scores @ self.weights + self.offset
+
+
+def fit_fusion(scores: np.ndarray, labels: np.ndarray, prior: float = 0.5) -> Fusion:
+    """Weights by prior-weighted logistic regression on a development set's scores (N, D)."""
+    return Fusion(*fit_logistic(scores, labels, prior))
+
+
+def aligned(first, others: list) -> np.ndarray:
+    """Score differences (N, D) of `Scores` over the same files, in the first one's order.
+
+    `UserError` names an ID that one has and the other lacks, and labels that disagree.
+    """
+    columns = [first.difference]
+    position = {key: row for row, key in enumerate(first.ids)}
+    for other in others:
+        rows = np.array([position.get(key, -1) for key in other.ids])
+        extra = np.flatnonzero(rows < 0)
+        if len(extra):
+            raise UserError(_unmatched(other, first, other.ids[extra]))
+        if len(other) < len(first):
+            missing = np.setdiff1d(np.arange(len(first)), rows)
+            raise UserError(_unmatched(first, other, first.ids[missing]))
+        column = np.empty(len(first))
+        column[rows] = other.difference
+        columns.append(column)
+        clash = np.flatnonzero(first.labels[rows] != other.labels)
+        if len(clash):
+            raise UserError(
+                f"{other.path} and {first.path} label {other.ids[clash[0]]!r} differently"
+                f"{_more(len(clash))}: score the same protocol with both"
+            )
+    return np.column_stack(columns)
+
+
+def _unmatched(having, lacking, ids) -> str:
+    return (
+        f"{having.path} holds {ids[0]!r}{_more(len(ids))}, which {lacking.path} does not: "
+        "score the same protocol with both"
+    )
+
+
+def _more(count: int) -> str:
+    return f" and {count - 1} more" if count > 1 else ""

@@ -1,0 +1,198 @@
+"""Where an evaluation goes: the screen, JSON, CSV, Markdown, LaTeX, plots and the report."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import platform
+from collections.abc import Mapping, Sequence
+
+from dataio.scores import whole_file
+from metrics.curves import finite
+from metrics.tables import figure, latex, markdown, screen
+
+LISTED_SLICES = 40  # on the screen; the JSON has them all
+SIZES = ("files", "real", "fake")
+
+
+def versions() -> dict[str, str]:
+    """What the figures were computed with."""
+    import numpy
+
+    return {"python": platform.python_version(), "numpy": numpy.__version__}
+
+
+def to_screen(found: dict, names: Sequence[str]) -> None:
+    """The published table, then whatever else was asked for, then the notes."""
+    if "calibration" in found:
+        _print_calibration(found["calibration"])
+    threshold = found["setting"]["threshold"]["probability"]
+    print(f"Threshold on P(real) for accuracy, precision, recall, f1, fpr, fnr: {threshold:g}")
+    print(screen({row["subset"]: _picked(row["figures"], names) for row in found["subsets"]}))
+    bootstrap = found["setting"]["bootstrap"]
+    if bootstrap:
+        print(f"\n{bootstrap_sentence(bootstrap)}")
+        print(
+            screen(
+                {
+                    row["subset"]: {name: interval(row["intervals"][name]) for name in names}
+                    for row in found["subsets"]
+                }
+            )
+        )
+    for part, show in (
+        ("slices", _print_slices),
+        ("against", _print_against),
+        ("threshold_transfer", _print_transfer),
+    ):
+        if part in found:
+            print()
+            show(found[part])
+    print_notes(found["notes"])
+
+
+def bootstrap_sentence(bootstrap: dict) -> str:
+    """How the intervals were made."""
+    unit = "files" if bootstrap["cluster"] is None else f"clusters ({bootstrap['cluster']})"
+    return (
+        f"{bootstrap['confidence']:.0%} intervals: {bootstrap['replicates']} resamplings of {unit} "
+        f"within each class, seed {bootstrap['seed']}"
+    )
+
+
+def interval(bounds: Sequence[float]) -> str:
+    """'[0.0412, 0.0810]'."""
+    return f"[{figure(bounds[0])}, {figure(bounds[1])}]"
+
+
+def print_notes(notes: Sequence[str]) -> None:
+    for sentence in notes:
+        print(f"note: {sentence}")
+
+
+def to_files(found: dict, arguments: argparse.Namespace) -> None:
+    """Every file that was asked for; each appears whole."""
+    writers = {
+        "json": write_json,
+        "csv": write_csv,
+        "markdown": _write_markdown,
+        "latex": _write_latex,
+        "report": _write_report,
+        "plots": _write_plots,
+    }
+    for option, write in writers.items():
+        path = getattr(arguments, option)
+        if path:
+            write(path, found)
+            print(f"wrote {path}")
+
+
+def write_json(path: str, found: dict) -> None:
+    """Strict JSON: what is not a number is null."""
+    with whole_file(path) as stream:
+        json.dump(finite(found), stream, indent=1, allow_nan=False)
+        stream.write("\n")
+
+
+def write_csv(path: str, found: dict) -> None:
+    """One row a subset: sizes, figures, and `<figure>_low`, `<figure>_high` where there are any."""
+    rows = []
+    for row in found["subsets"]:
+        cells = {"subset": row["subset"], **_picked(row, SIZES), **row["figures"]}
+        for name, (low, high) in row.get("intervals", {}).items():
+            cells |= {f"{name}_low": low, f"{name}_high": high}
+        rows.append(cells)
+    with whole_file(path) as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def with_intervals(found: dict) -> dict[str, dict[str, str]]:
+    """Cells for a document: 'figure [low, high]' of every subset, sizes first."""
+    cells = {}
+    for row in found["subsets"]:
+        texts = {name: str(row[name]) for name in SIZES}
+        for name, value in row["figures"].items():
+            bounds = row.get("intervals", {}).get(name)
+            texts[name] = figure(value) + (f" {interval(bounds)}" if bounds else "")
+        cells[row["subset"]] = texts
+    return cells
+
+
+def _write_markdown(path: str, found: dict) -> None:
+    with whole_file(path) as stream:
+        stream.write(markdown(with_intervals(found)))
+
+
+def _write_latex(path: str, found: dict) -> None:
+    with whole_file(path) as stream:
+        stream.write(latex(with_intervals(found)))
+
+
+def _write_report(path: str, found: dict) -> None:
+    from metrics.report import page
+
+    text = page(finite(found))
+    with whole_file(path) as stream:
+        stream.write(text)
+
+
+def _write_plots(path: str, found: dict) -> None:
+    from metrics.plots import save_all
+
+    save_all(path, finite(found))
+
+
+def _picked(row: Mapping, names: Sequence[str]) -> dict:
+    return {name: row[name] for name in names}
+
+
+def _print_calibration(found: dict) -> None:
+    print(
+        "Calibrated ({method}, {path}): Cllr {cllr_before:.4f} -> {cllr_after:.4f} bits "
+        "(min {min_cllr:.4f}); P(real) below is at prior 0.5".format(**found)
+    )
+
+
+def _print_slices(found: dict) -> None:
+    for column, content in found.items():
+        rows = content["rows"]
+        print(f"By {column}, worst EER first ({len(rows)} slices)")
+        table = {}
+        for row in rows[:LISTED_SLICES]:
+            cells = {"subset": row["subset"], **_picked(row, ("real", "fake")), **row["figures"]}
+            bounds = row.get("intervals")
+            if bounds:
+                cells["eer_interval"] = interval(bounds["eer"])
+            cells["real_from"] = row["real_from"]
+            table[f"{row['value']} " if row["value"] in table else row["value"]] = cells
+        if table:
+            print(screen(table, column))
+        means = content["averages"]
+        print(f"EER: pooled {figure(means['pooled']['eer'])} (all files, one threshold), ", end="")
+        print(f"macro {figure(means['macro']['eer'])} (mean of the {means['rows']} slices)")
+
+
+def _print_against(found: dict) -> None:
+    print(f"A = {found['a']}, B = {found['b']}: A - B with paired intervals")
+    table = {}
+    for row in found["subsets"]:
+        cells = {}
+        for name, part in row["differences"].items():
+            cells[name] = f"{part['difference']:+.4f} {interval(part['interval'])}"
+        for test in ("delong", "mcnemar"):
+            cells[f"p_{test}"] = row[test]["p_value"]
+            cells[f"holm_{test}"] = row[test].get("p_holm", "")
+        table[row["subset"]] = cells
+    print(screen(table))
+
+
+def _print_transfer(found: dict) -> None:
+    at = found["threshold"]
+    print(
+        f"Threshold from {found['from']} ({found['rule']}): score {at['score']:.4f}, "
+        f"P(real) {at['probability']:.4f}"
+    )
+    print(screen({row["subset"]: row["figures"] for row in found["subsets"]}))

@@ -1,0 +1,194 @@
+"""One evaluation as a dictionary: what the JSON holds, and all that tables and report draw from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from metrics import compare, curves, guards
+from metrics.bootstrap import Plan, Ranked, draw_clusters, draw_files, intervals, replicate
+from metrics.measures import Setting, measure
+from metrics.rates import expit
+from metrics.slices import slices
+from metrics.sweep import Sweep, sweep
+from protocols.schema import FAKE, REAL
+
+PAIRED = ("eer", "roc_auc", "accuracy", "min_dcf")  # figures whose differences are given intervals
+SLICED = ("eer", "roc_auc", "fpr", "fnr")
+
+
+@dataclass
+class Data:
+    """The files under evaluation: `scores` (N,) larger = real, `labels` (N,) 1 / 0, `ids` (N,)
+    and the rows of each subset by name (`all` first). `clusters` (N,) of integer codes, negative
+    for a file on its own, or None to resample single files."""
+
+    ids: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+    members: dict[str, np.ndarray]
+    clusters: np.ndarray | None = None
+
+
+@dataclass
+class Request:
+    """What is asked of them: figures by name, at which threshold and costs, which intervals."""
+
+    names: Sequence[str]
+    setting: Setting = field(default_factory=Setting)
+    plan: Plan | None = None
+
+
+def sweeps_of(data: Data) -> dict[str, Sweep]:
+    """One sweep for each subset; together they sort every score twice."""
+    return {
+        name: sweep(data.scores[rows], data.labels[rows]) for name, rows in data.members.items()
+    }
+
+
+def subset_rows(data: Data, request: Request, sweeps: dict[str, Sweep]) -> list[dict]:
+    """Figures (and intervals, where asked) of every subset, in order."""
+    return [
+        {
+            "subset": name,
+            **_figures(points, data, data.members[name], request),
+        }
+        for name, points in sweeps.items()
+    ]
+
+
+def _figures(points: Sweep, data: Data, rows, request: Request) -> dict:
+    real, fake = int(points.real[-1]), int(points.fake[-1])
+    found = {
+        "files": real + fake,
+        "real": real,
+        "fake": fake,
+        "figures": measure(points, request.names, request.setting),
+    }
+    if request.plan is not None:
+        found["intervals"] = intervals(
+            data.scores[rows],
+            data.labels[rows],
+            request.names,
+            setting=request.setting,
+            plan=request.plan,
+            clusters=None if data.clusters is None else data.clusters[rows],
+        )
+    return found
+
+
+def averages(rows: list[dict], names: Sequence[str], pooled: dict | None = None) -> dict:
+    """`macro`: the plain mean of the rows' figures, each row counting once whatever its size
+    (rows with NaN left out, their number in `rows`); `pooled`: the figures of all files together.
+    """
+    macro = {}
+    for name in names:
+        values = np.array([row["figures"][name] for row in rows], dtype=np.float64)
+        values = values[~np.isnan(values)]
+        macro[name] = float(values.mean()) if len(values) else float("nan")
+    return {"macro": macro, "rows": len(rows), "pooled": pooled}
+
+
+def slice_rows(data: Data, request: Request, values: np.ndarray) -> dict:
+    """The slices by one protocol column's `values` (N,), worst EER first, and their averages."""
+    subsets = {name: rows for name, rows in data.members.items() if name != "all"}
+    if not subsets:
+        subsets = {"all": data.members["all"]}
+    asked = Request(SLICED, request.setting, request.plan)
+    found = []
+    for part in slices(subsets, data.labels, values):
+        points = sweep(data.scores[part.rows], data.labels[part.rows])
+        figures = _figures(points, data, part.rows, asked)
+        origin = {"real_from": part.real_from, "fake_from": part.fake_from}
+        found.append({"subset": part.subset, "value": part.value, **origin, **figures})
+    found.sort(key=lambda row: -np.nan_to_num(row["figures"]["eer"], nan=-1.0))
+    everything = sweep(data.scores, data.labels)
+    pooled = measure(everything, SLICED, request.setting)
+    return {"rows": found, "averages": averages(found, SLICED, pooled)}
+
+
+def compared(data: Data, other: np.ndarray, request: Request) -> list[dict]:
+    """A (the data) against B (`other` (N,) scores of the same files), for every subset.
+
+    Differences A - B with paired intervals, DeLong's and McNemar's p-values, and Holm's
+    adjustment of each over the subsets (`all` is not one of the family).
+    """
+    rows = [
+        {"subset": name, **_paired(data, other, rows, request)}
+        for name, rows in data.members.items()
+    ]
+    family = [row for row in rows if row["subset"] != "all"]
+    for test in ("delong", "mcnemar"):
+        adjusted = compare.holm([row[test]["p_value"] for row in family])
+        for row, p_value in zip(family, adjusted, strict=True):
+            row[test]["p_holm"] = p_value
+    return rows
+
+
+def _paired(data: Data, other: np.ndarray, rows, request: Request) -> dict:
+    labels, ours, theirs = data.labels[rows], data.scores[rows], other[rows]
+    setting, plan = request.setting, request.plan or Plan()
+    at = (setting.threshold, setting.cost_threshold)
+    ranked = [Ranked(scores, labels, at) for scores in (ours, theirs)]
+    figures = [measure(system.points, PAIRED, setting) for system in ranked]
+    if data.clusters is None:
+        draw = draw_files(int((labels == REAL).sum()), int((labels == FAKE).sum()))
+    else:
+        draw = draw_clusters(labels, data.clusters[rows])
+    samples = replicate(ranked, PAIRED, draw=draw, setting=setting, plan=plan)
+    differences = {
+        name: {
+            "a": figures[0][name],
+            "b": figures[1][name],
+            "difference": figures[0][name] - figures[1][name],
+            "interval": plan.interval(samples[:, 0, column] - samples[:, 1, column]),
+        }
+        for column, name in enumerate(PAIRED)
+    }
+    right = [(scores >= setting.threshold) == (labels == REAL) for scores in (ours, theirs)]
+    return {
+        "files": len(labels),
+        "differences": differences,
+        "delong": compare.delong(ours, theirs, labels)._asdict(),
+        "mcnemar": compare.mcnemar(*right)._asdict(),
+    }
+
+
+def transferred(sweeps: dict[str, Sweep], setting: Setting) -> list[dict]:
+    """FAR, FRR, HTER and actual DCF of every subset at the threshold of another set."""
+    rows = []
+    for name, points in sweeps.items():
+        at = measure(points, ("fpr", "fnr", "hter", "act_dcf"), setting)
+        figures = {"far": at["fpr"], "frr": at["fnr"], "hter": at["hter"], "dcf": at["act_dcf"]}
+        rows.append({"subset": name, "figures": figures})
+    return rows
+
+
+def drawn(data: Data, points: Sweep, setting: Setting) -> dict:
+    """Curves of all files together; {} where a class is missing."""
+    if not points.both_classes:
+        return {}
+    return {
+        "error": curves.error_curve(points),
+        "histogram": curves.histogram(data.scores, data.labels),
+        "reliability": curves.reliability(expit(data.scores), data.labels),
+        "cost": curves.cost_curve(points, setting.costs),
+    }
+
+
+def described(setting: Setting) -> dict:
+    """The setting, with thresholds both as probability and in units of the scores."""
+    return {
+        "threshold": {
+            "probability": float(expit(setting.threshold)),
+            "score": setting.threshold,
+        },
+        "costs": {**asdict(setting.costs), "threshold": setting.costs.threshold},
+    }
+
+
+def all_notes(sweeps: dict[str, Sweep]) -> list[str]:
+    """The guards' sentences about every subset."""
+    return [sentence for name, points in sweeps.items() for sentence in guards.notes(name, points)]
