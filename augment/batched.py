@@ -1,7 +1,7 @@
 """RawBoost of a padded batch on a device, with the draws of the loader (`augment_on: device`).
 
     waveform, draw = augmentation.split(waveform, rng)  # in the loader, a row
-    waveforms = apply(waveforms, lengths, draws)  # on the device, a batch
+    waveforms = apply(waveforms, draws)  # on the device, a batch
 
 Same draws, same result as `augment.rawboost.apply` on each row alone: padding enters nothing.
 """
@@ -17,10 +17,11 @@ from augment.notches import GRID, Notches, block_size, half_filters
 from augment.rawboost import PARALLEL, ConvolutiveDraw, Draw, ImpulsiveDraw, StationaryDraw
 
 
-def apply(waveforms: torch.Tensor, lengths: torch.Tensor, draws: list[Draw]) -> torch.Tensor:
-    """RawBoost on rows of a batch: `waveforms` (B, T) float32, `lengths` (B,) samples -> (B, T).
+def apply(waveforms: torch.Tensor, draws: list[Draw]) -> torch.Tensor:
+    """RawBoost on the rows of a batch, one draw a row: (B, T) float32 -> (B, T).
 
-    What lies beyond a row's length comes back as zeros. The draws are of one algorithm, one a row.
+    What lies beyond the length that a row was drawn for comes back as zeros. Raises ValueError for
+    draws of several algorithms or of another number than the rows.
     """
     algorithms = {draw.algo for draw in draws}
     if len(draws) != len(waveforms) or len(algorithms) != 1:
@@ -29,7 +30,8 @@ def apply(waveforms: torch.Tensor, lengths: torch.Tensor, draws: list[Draw]) -> 
             "give one a row, all of one algorithm"
         )
     time = torch.arange(waveforms.shape[1], device=waveforms.device)
-    inside = time < lengths.to(waveforms.device)[:, None]  # (B, T)
+    lengths = torch.tensor([draw.length for draw in draws], device=waveforms.device)
+    inside = time < lengths[:, None]  # (B, T)
     signal = waveforms * inside
     stages = list(zip(*(draw.stages for draw in draws), strict=True))  # stage by stage, B each
     if algorithms == {PARALLEL}:

@@ -93,9 +93,10 @@ class StationaryDraw:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """What `apply` needs beside the waveform: the algorithm and one draw a stage."""
+    """What `apply` needs beside the waveform of `length` samples: algorithm, one draw a stage."""
 
     algo: int
+    length: int
     stages: tuple[ConvolutiveDraw | ImpulsiveDraw | StationaryDraw, ...]
 
 
@@ -175,7 +176,7 @@ class RawBoost:
     def draw(self, length: int, rng: np.random.Generator) -> Draw:
         """Everything random about one utterance of `length` samples."""
         stages = tuple(DRAWERS[name](self, length, rng) for name in SERIES[self.algo])
-        return Draw(self.algo, stages)
+        return Draw(self.algo, length, stages)
 
     def apply(self, waveform: np.ndarray, draw: Draw) -> np.ndarray:
         """See `apply`; here so that RawBoost can stand in a list of effects."""
@@ -276,11 +277,12 @@ APPLIERS = {
 def apply(waveform: np.ndarray, draw: Draw) -> np.ndarray:
     """RawBoost with a given draw: (T,) floating point in, same length and dtype out.
 
-    The arithmetic has the waveform's precision. Raises ValueError for another rank or integers.
+    The arithmetic has the waveform's precision. Raises ValueError for another length or integers.
     """
-    if waveform.ndim != 1 or waveform.dtype.kind != "f":
+    if waveform.shape != (draw.length,) or waveform.dtype.kind != "f":
         raise ValueError(
-            f"RawBoost takes a floating-point waveform (T,), not {waveform.dtype} {waveform.shape}"
+            f"this draw is for a floating-point waveform ({draw.length},), not {waveform.dtype} "
+            f"{waveform.shape}"
         )
     if not draw.stages or not waveform.size:
         return waveform
