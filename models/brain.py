@@ -197,10 +197,32 @@ class DetectorBrain(Brain):
             "optimiser step %d skipped: its loss or gradient is not finite"
             " (%d since the last validation)",
             self.optimizer_step,
+            self.state.nonfinite_steps,
+        )
+        if self.state.nonfinite_steps > self.nonfinite_patience:
+            raise UserError(
+                f"training stopped at optimiser step {self.optimizer_step}:"
+                f" {self.state.nonfinite_steps} steps had a non-finite loss"
+                f" (nonfinite_patience {self.nonfinite_patience});"
+                " lower lr, or use --precision fp32 or bf16"
+            )
+
+    def _count_step(
+        self, loss: float, rows: int, seconds: float, norm: float, finite: bool
+    ) -> None:
+        state = self.state
+        state.audio_seconds += seconds
+        if finite and rows:
+            state.loss_sum += loss
+            state.row_count += rows
+        scalars = {"loss_scale": self.scaler.get_scale()} if self.scaler.is_enabled() else {}
+        self.log.step(
+            self.optimizer_step,
             loss=loss / max(rows, 1),
             lr=self.optimizer.param_groups[0]["lr"],
             grad_norm=norm,
             audio_seconds=seconds,
+            **scalars,
         )
 
     def _count_bad_files(self) -> None:

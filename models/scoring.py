@@ -19,8 +19,8 @@ from dataio.batching import scoring_batches
 from dataio.dataset import WaveformBatch, WaveformDataset, batch_loader
 from dataio.protocol import ProtocolTable
 from models import TOOLKIT_VERSION
-from models.checkpoints import CheckpointInfo, load_checkpoint
-from models.detector import Detector, build_detector
+from models.checkpoints import CheckpointInfo, load_detector
+from models.detector import Detector
 from models.distributed import World, barrier, choose_device, join_world
 from models.precision import autocast
 from models.score_files import write_results
@@ -68,8 +68,14 @@ def load_scorer(hparams: dict, run_options: dict) -> Scorer:
         device=device,
         timeout_seconds=hparams["distributed_timeout"],
     )
-    detector = build_detector(hparams["model"], engine=hparams["ssl_engine"])
-    info = load_checkpoint(detector, checkpoint_source(hparams), model_name=hparams["model"])
+    detector, info = load_detector(
+        hparams["model"], checkpoint_source(hparams), engine=hparams["ssl_engine"]
+    )
+    if not info.fills_head:
+        raise UserError(
+            f"{info.path} is a pre-training file, it has no detection head:"
+            " give a detector checkpoint as --ckpt_path"
+        )
     logger.info("%s from %s on %s", hparams["model"], info.path, device)
     return Scorer(detector.to(device).eval(), info, device, world, hparams)
 

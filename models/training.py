@@ -13,7 +13,7 @@ from dataio.batching import BatchPlan, scoring_batches
 from dataio.dataset import WaveformDataset
 from dataio.protocol import ProtocolTable
 from models.brain import DetectorBrain
-from models.checkpoints import load_checkpoint
+from models.checkpoints import load_detector
 from models.config import CONFIGS
 from models.detector import Detector, build_detector
 from models.distributed import World, barrier, choose_device, join_world
@@ -113,15 +113,14 @@ def initial_detector(hparams: dict, *, resuming: bool) -> Detector:
     import torch
 
     torch.manual_seed(hparams["seed"])
-    detector = build_detector(
-        hparams["model"], engine=hparams["ssl_engine"], mask_padding=hparams["mask_padding"]
-    )
-    source = hparams["ckpt_path"]
+    options = {"engine": hparams["ssl_engine"], "mask_padding": hparams["mask_padding"]}
+    model, source = hparams["model"], hparams["ckpt_path"]
     if source == "pretrained":
-        source = Path(hparams["ssl_weight_folder"]) / CONFIGS[hparams["model"]].pretraining_file
-    if source is not None and not resuming:
-        info = load_checkpoint(detector, source, model_name=hparams["model"])
-        logger.info("weights from %s (%s)", info.path, info.kind)
+        source = Path(hparams["ssl_weight_folder"]) / CONFIGS[model].pretraining_file
+    if source is None or resuming:
+        return build_detector(model, **options)
+    detector, info = load_detector(model, source, **options)
+    logger.info("weights from %s (%s)", info.path, info.kind)
     return detector
 
 
