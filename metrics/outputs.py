@@ -160,14 +160,14 @@ def _print_slices(found: dict) -> None:
     for column, content in found.items():
         rows = content["rows"]
         print(f"By {column}, worst EER first ({len(rows)} slices)")
-        table = {}
+        table, several = {}, len({row["subset"] for row in rows}) > 1
         for row in rows[:LISTED_SLICES]:
-            cells = {"subset": row["subset"], **_picked(row, ("real", "fake")), **row["figures"]}
+            cells = {**_picked(row, ("real", "fake")), **row["figures"]}
             bounds = row.get("intervals")
             if bounds:
                 cells["eer_interval"] = interval(bounds["eer"])
             cells["real_from"] = row["real_from"]
-            table[f"{row['value']} " if row["value"] in table else row["value"]] = cells
+            table[f"{row['subset']} {row['value']}" if several else row["value"]] = cells
         if table:
             print(screen(table, column))
         means = content["averages"]
@@ -183,10 +183,15 @@ def _print_against(found: dict) -> None:
         for name, part in row["differences"].items():
             cells[name] = f"{part['difference']:+.4f} {interval(part['interval'])}"
         for test in ("delong", "mcnemar"):
-            cells[f"p_{test}"] = row[test]["p_value"]
-            cells[f"holm_{test}"] = row[test].get("p_holm", "")
+            cells[f"p_{test}"] = _p_value(row[test]["p_value"])
+            cells[f"holm_{test}"] = _p_value(row[test].get("p_holm"))
         table[row["subset"]] = cells
     print(screen(table))
+
+
+def _p_value(value: float | None) -> str:
+    """Three figures; '-' where there is no such test (`all` is not in Holm's family)."""
+    return "-" if value is None else f"{value:.3g}"
 
 
 def _print_transfer(found: dict) -> None:

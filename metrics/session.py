@@ -128,8 +128,8 @@ def calibrated(data: Data, scores: Scores, path: str) -> dict:
     ours, theirs = scores.meta.get("checkpoint_sha256"), calibration.checkpoint_sha256
     if ours and theirs and ours != theirs:
         raise UserError(
-            f"{path} was fitted for checkpoint {theirs[:12]}, {scores.path} comes from {ours[:12]}: "
-            "calibrate with scores of the same checkpoint"
+            f"{path} was fitted for checkpoint {theirs[:12]}, {scores.path} comes from "
+            f"{ours[:12]}: calibrate with scores of the same checkpoint"
         )
     before = data.scores
     data.scores = calibration.log_likelihood_ratio(before)
