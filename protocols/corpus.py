@@ -148,13 +148,17 @@ def database_of(utterance_id: str) -> str:
 
     IDs of unknown databases (one's own data) give the text before the first hyphen.
     """
-    for prefix, name in _prefixes():
+    head = subset_of(utterance_id)
+    for prefix, name in _prefixes().get(head, ()):
         if utterance_id.startswith(prefix):
             return name
-    return subset_of(utterance_id)
+    return head
 
 
 @cache
-def _prefixes() -> list[tuple[str, str]]:
-    pairs = [(corpus.prefix, corpus.name) for corpus in corpora().values()]
-    return sorted(pairs, key=lambda pair: -len(pair[0]))
+def _prefixes() -> dict[str, list[tuple[str, str]]]:
+    """Text before a prefix's first hyphen -> the prefixes that begin so, longest first."""
+    by_head: dict[str, list[tuple[str, str]]] = {}
+    for corpus in sorted(corpora().values(), key=lambda corpus: -len(corpus.prefix)):
+        by_head.setdefault(subset_of(corpus.prefix), []).append((corpus.prefix, corpus.name))
+    return by_head

@@ -1,0 +1,379 @@
+"""`python -m protocols merge`: many protocols into train.csv, valid.csv and test.csv.
+
+The published rules: of training databases the rows marked `valid` become the validation set and
+all others the training set, shuffled by RandomState(42); of test databases every row is tested.
+Unlike the published script, rows without audio are dropped, a file listed twice is kept once,
+and two files under one ID are reported, across databases too.
+
+Rows lie in a scratch file while they are sorted out; in memory a row is 40 bytes of numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import mmap
+import os
+import sys
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from protocols.corpus import TEST, TRAIN, Corpus, corpora
+from protocols.rows import (
+    ID,
+    LABEL,
+    PATH,
+    PROPORTION,
+    check_words,
+    plain_path,
+    read_rows,
+    seconds_of,
+)
+from protocols.schema import COLUMNS, UserError
+from protocols.tally import Kinds, tables_text, tally
+
+if TYPE_CHECKING:
+    import numpy
+
+PUBLISHED_SEED = 42
+OUTPUTS = ("train", "valid", "test")
+SUMMARY, DUPLICATES = "merge.json", "duplicates.csv"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--train", nargs="+", metavar="CSV", help="training databases")
+    parser.add_argument("--test", nargs="+", metavar="CSV", help="test databases")
+    parser.add_argument("--output_folder", default=".", help="where train.csv ... go (default: .)")
+    parser.add_argument(
+        "--input_folder",
+        default=".",
+        help="where the published lists' CSVs are, when neither --train nor --test is given",
+    )
+    parser.add_argument("--seed", type=int, default=PUBLISHED_SEED, help="of the shuffle")
+    parser.add_argument("--limit_hours", type=float, help="train on at most so much, drawn anew")
+    parser.add_argument(
+        "--balance", action="store_true", help="train on as many real as fake rows, drawn anew"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    train, test = args.train or [], args.test or []
+    if not train and not test:
+        train, test = published_lists(Path(args.input_folder))
+    if args.limit_hours is not None and args.limit_hours <= 0:
+        raise UserError(f"--limit_hours {args.limit_hours}: give a number above 0")
+    summary = merge(
+        train,
+        test,
+        args.output_folder,
+        seed=args.seed,
+        limit_hours=args.limit_hours,
+        balance=args.balance,
+    )
+    print(text_of(summary))
+    return 1 if summary["conflicts"] or summary["in_two_outputs"] else 0
+
+
+def published_lists(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The release's 29 training and 5 test CSVs that are in `folder`; a missing one is said."""
+    lists: dict[str, list[Path]] = {TRAIN: [], TEST: []}
+    for role, found in lists.items():
+        for name in published_names(role):
+            if (folder / name).is_file():
+                found.append(folder / name)
+            else:
+                print(f"warning: no {folder / name}: left out", file=sys.stderr)
+    if not any(lists.values()):
+        raise UserError(
+            f"none of the published CSVs is in {folder}: name some with --train, --test"
+        )
+    return lists[TRAIN], lists[TEST]
+
+
+def published_names(role: str) -> list[str]:
+    """File names of a published merge list, in its order (which the shuffle depends on)."""
+    order = PUBLISHED_ORDER if role == TRAIN else ()
+    chosen = [corpus for corpus in corpora().values() if corpus.role == role]
+    chosen.sort(key=lambda corpus: order.index(corpus.name) if order else 0)
+    return [name for corpus in chosen for name in _csv_names(corpus)]
+
+
+def _csv_names(corpus: Corpus) -> tuple[str, ...]:
+    is_test = corpus.role == TEST
+    return corpus.variant_csv if is_test and corpus.variant_csv else (corpus.csv_name(),)
+
+
+PUBLISHED_ORDER = (
+    "AIShell3", "ASVspoof2019-LA", "ASVspoof2021-LA", "ASVspoof2021-DF", "ASVspoof5", "CFAD",
+    "CNCeleb2", "Codecfake", "CodecFake", "CVoiceFake", "DECRO", "DFADD", "DiffusionDeepfake",
+    "DiffSSD", "DSD", "FLEURS", "FLEURS-R", "HABLA", "LibriTTS", "LibriTTS-R", "LibriTTS-Vocoded",
+    "LJSpeech", "MLAAD", "MLS", "SpoofCeleb", "VoiceMOS", "VoxCeleb2", "VoxCeleb2-Vocoded",
+    "WaveFake",
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------------- merging
+
+
+@dataclass
+class Rows:
+    """The rows meant for one output: where each lies in the scratch file, and its numbers."""
+
+    offsets: array = field(default_factory=lambda: array("q"))
+    hashes: array = field(default_factory=lambda: array("q"))  # of the ID
+    seconds: array = field(default_factory=lambda: array("f"))
+    kinds: array = field(default_factory=lambda: array("i"))  # which `Kinds` entry
+
+
+def merge(
+    train: list,
+    test: list,
+    output_folder: str | os.PathLike,
+    *,
+    seed: int = PUBLISHED_SEED,
+    limit_hours: float | None = None,
+    balance: bool = False,
+) -> dict:
+    """Write train.csv, valid.csv (even when empty), test.csv (when it has rows) and merge.json.
+
+    Returns what merge.json says. `limit_hours` and `balance` draw a subset of the training rows.
+    """
+    output_folder = Path(output_folder)
+    output_folder.mkdir(parents=True, exist_ok=True)
+    rows = {name: Rows() for name in OUTPUTS}
+    summary = {"inputs": [], "seed": seed, "limit_hours": limit_hours, "balance": balance}
+    kinds = Kinds()
+    with TemporaryDirectory(prefix=".merge-", dir=output_folder) as folder:
+        scratch = Path(folder, "rows")
+        with open(scratch, "wb", buffering=1 << 20) as file:
+            file.write(b"\n")  # a mapped file must not be empty
+            for path, is_test in [(p, False) for p in train] + [(p, True) for p in test]:
+                summary["inputs"].append(_read_file(path, is_test, file, rows, kinds))
+        with open(scratch, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as text:
+            kept = _without_duplicates(rows, text, output_folder, summary)
+            order = _training_order(kept["train"], rows["train"], kinds, summary)
+            for name, numbers in (kept | {"train": order}).items():
+                summary[name] = _statistics(numbers, rows[name], kinds)
+                _write(output_folder / f"{name}.csv", numbers, rows[name], text, name == "test")
+    partial = output_folder / f"{SUMMARY}.partial"
+    partial.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(output_folder / SUMMARY)
+    return summary
+
+
+def _read_file(path, is_test: bool, scratch: io.BufferedWriter, rows: dict, kinds: Kinds) -> dict:
+    """Append the rows of one protocol to the scratch file; returns how many were taken."""
+    taken = no_audio = 0
+    position = scratch.tell()
+    for number, cells, line in read_rows(path):
+        where = f"{path}, line {number}"
+        check_words(cells, where)
+        seconds = seconds_of(cells, where)
+        if seconds <= 0 or cells[PATH] in ("", "-"):
+            no_audio += 1
+            continue
+        is_valid = cells[PROPORTION] == "valid"
+        target = rows["test" if is_test else "valid" if is_valid else "train"]
+        encoded = (line or _line_of(cells)).encode("utf-8", "surrogateescape")
+        scratch.write(encoded)
+        target.offsets.append(position)
+        target.hashes.append(hash(cells[ID]))
+        target.seconds.append(seconds)
+        target.kinds.append(kinds.number(cells))
+        position += len(encoded)
+        taken += 1
+    return {"path": str(path), "rows": taken, "without_audio": no_audio}
+
+
+def _line_of(cells: list[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()
+
+
+# ---------------------------------------------------------------------- duplicates
+
+
+def _without_duplicates(rows: dict, text: mmap.mmap, folder: Path, summary: dict) -> dict:
+    """Row numbers to keep, by output; what shares an ID is counted and listed.
+
+    One file listed twice for an output is kept once. Different files (or labels) under one ID
+    cannot both be right and are all left out, as the published script does; an ID that two
+    outputs have is kept in both, and reported.
+    """
+    import numpy
+
+    summary |= {"kept_once": 0, "conflicts": 0, "in_two_outputs": 0}
+    dropped: dict[str, set[int]] = {name: set() for name in OUTPUTS}
+    with _Report(folder / DUPLICATES) as report:
+        for shared in _shared_ids(rows, text):
+            conflicting = False
+            for name, group in shared.items():
+                files = {(plain_path(cells[PATH]), cells[LABEL]) for _, cells in group}
+                same = len(files) == 1
+                summary["kept_once"] += len(group) - 1 if same else 0
+                summary["conflicts"] += 0 if same else len(group)
+                dropped[name].update(number for number, _ in group[same:])
+                conflicting |= not same
+            summary["in_two_outputs"] += len(shared) > 1
+            if conflicting or len(shared) > 1:
+                report.add("conflict" if conflicting else "in two outputs", shared)
+    return {
+        name: numpy.delete(numpy.arange(len(rows[name].offsets)), sorted(dropped[name]))
+        for name in OUTPUTS
+    }
+
+
+def _shared_ids(rows: dict, text: mmap.mmap) -> Iterator[dict[str, list[tuple[int, list[str]]]]]:
+    """For each ID that several rows have: output -> [(row number, cells)]."""
+    import numpy
+
+    hashes = {name: numpy.frombuffer(rows[name].hashes, dtype=numpy.int64) for name in OUTPUTS}
+    ordered = numpy.sort(numpy.concatenate(list(hashes.values())))
+    repeated = numpy.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    del ordered
+    groups: dict[str, dict] = {}
+    for name in OUTPUTS:
+        for number in numpy.flatnonzero(numpy.isin(hashes[name], repeated)):
+            cells = _cells_at(text, rows[name].offsets[number])
+            shared = groups.setdefault(cells[ID], {})
+            shared.setdefault(name, []).append((int(number), cells))
+    for shared in groups.values():
+        if sum(map(len, shared.values())) > 1:  # else two IDs had one hash
+            yield shared
+
+
+def _cells_at(text: mmap.mmap, offset: int) -> list[str]:
+    """The row that begins at `offset`; a quoted cell may go on over line ends."""
+    end = text.find(b"\n", offset) + 1
+    while text[offset:end].count(b'"') % 2:
+        end = text.find(b"\n", end) + 1
+    line = text[offset:end].decode("utf-8", "surrogateescape")
+    return next(csv.reader(io.StringIO(line, newline="")))
+
+
+class _Report:
+    """duplicates.csv: every row of every ID that is reported; no file if there is none."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._lines: list[list[str]] = []
+
+    def __enter__(self) -> _Report:
+        return self
+
+    def add(self, why: str, shared: dict) -> None:
+        for name, group in shared.items():
+            self._lines += [[why, name, *cells] for _, cells in group]
+
+    def __exit__(self, error, *_) -> None:
+        self.path.unlink(missing_ok=True)
+        if error or not self._lines:
+            return
+        partial = self.path.with_suffix(".partial")
+        with open(partial, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("Why", "Output", *COLUMNS))
+            writer.writerows(self._lines)
+        partial.replace(self.path)
+
+
+# ---------------------------------------------------------------------- order and subsets
+
+
+def _training_order(kept: numpy.ndarray, rows: Rows, kinds: Kinds, summary: dict) -> numpy.ndarray:
+    """The training rows in their shuffled order, less what the subset leaves out.
+
+    The order is that of pandas' `sample(frac=1, random_state=seed)`.
+    """
+    import numpy
+
+    order = kept[numpy.random.RandomState(summary["seed"]).permutation(len(kept))]
+    seconds = numpy.frombuffer(rows.seconds, dtype=numpy.float32)[order].astype(numpy.float64)
+    if summary["balance"]:
+        labels = numpy.array([key[3] for key in kinds.numbers] or [""])
+        label = labels[numpy.frombuffer(rows.kinds, dtype=numpy.int32)[order]]
+        chosen = _balanced(label, seconds, summary["limit_hours"])
+    elif summary["limit_hours"] is not None:
+        chosen = numpy.cumsum(seconds) <= summary["limit_hours"] * 3600
+    else:
+        return order
+    return order[chosen]
+
+
+def _balanced(label: numpy.ndarray, seconds: numpy.ndarray, limit_hours: float | None):
+    """Which rows to take: the first real with the first fake, the second with the second ...
+
+    as long as both classes last and the pairs are within the hours.
+    """
+    import numpy
+
+    real, fake = numpy.flatnonzero(label == "real"), numpy.flatnonzero(label == "fake")
+    if not len(real) or not len(fake):
+        raise UserError("--balance needs real and fake training rows: one class is empty")
+    pairs = min(len(real), len(fake))
+    real, fake = real[:pairs], fake[:pairs]
+    if limit_hours is not None:
+        within = numpy.cumsum(seconds[real] + seconds[fake]) <= limit_hours * 3600
+        real, fake = real[within], fake[within]
+    return numpy.sort(numpy.concatenate([real, fake]))
+
+
+# ---------------------------------------------------------------------- writing
+
+
+def _write(path: Path, numbers, rows: Rows, text: mmap.mmap, only_if_rows: bool) -> None:
+    if only_if_rows and not len(numbers):
+        path.unlink(missing_ok=True)
+        return
+    partial = Path(f"{path}.partial")
+    with open(partial, "wb", buffering=1 << 20) as file:
+        file.write((",".join(COLUMNS) + "\n").encode())
+        file.writelines(_lines(numbers, rows.offsets, text))
+    partial.replace(path)
+
+
+def _lines(numbers: numpy.ndarray, offsets: array, text: mmap.mmap) -> Iterator[bytes]:
+    for begin in range(0, len(numbers), 1 << 16):
+        for number in numbers[begin : begin + (1 << 16)].tolist():
+            offset = offsets[number]
+            end = text.find(b"\n", offset) + 1
+            line = text[offset:end]
+            while line.count(b'"') % 2:  # a quoted cell goes on
+                end = text.find(b"\n", end) + 1
+                line = text[offset:end]
+            yield line
+
+
+def _statistics(numbers: numpy.ndarray, rows: Rows, kinds: Kinds) -> dict:
+    import numpy
+
+    kind = numpy.frombuffer(rows.kinds, dtype=numpy.int32)[numbers]
+    seconds = numpy.frombuffer(rows.seconds, dtype=numpy.float32)[numbers].astype(numpy.float64)
+    counts = numpy.bincount(kind, minlength=len(kinds.numbers))
+    hours = numpy.bincount(kind, weights=seconds, minlength=len(kinds.numbers)) / 3600
+    return tally(kinds, counts, hours)
+
+
+def text_of(summary: dict) -> str:
+    """The summary as tables."""
+    lines = [*tables_text({name: summary[name] for name in OUTPUTS}, SUMMARY), ""]
+    dropped = sum(file["without_audio"] for file in summary["inputs"])
+    if dropped:
+        lines.append(f"{dropped} rows have no audio (Duration <= 0 or no Path): left out")
+    if summary["kept_once"]:
+        lines.append(f"{summary['kept_once']} rows repeat another (same ID, same file): left out")
+    if summary["conflicts"]:
+        lines.append(
+            f"{summary['conflicts']} rows share an ID with another file or label: all left out, "
+            f"see {DUPLICATES}"
+        )
+    if summary["in_two_outputs"]:
+        lines.append(f"{summary['in_two_outputs']} IDs are in two outputs: see {DUPLICATES}")
+    return "\n".join(lines).rstrip()
