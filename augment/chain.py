@@ -67,6 +67,8 @@ def build(
     Raises UserError for unknown or missing keys, impossible values, and codecs or files that this
     machine does not have: before the first epoch, not in it.
     """
+    if not isinstance(augmentations or [], list | tuple):
+        raise UserError(f"augmentations is {augmentations!r}; give a list")
     steps = [
         _read_step(entry, f"augmentations, entry {index}", sample_rate)
         for index, entry in enumerate(augmentations or (), start=1)

@@ -37,8 +37,10 @@ def filter_band(
     low, high = np.clip([low_hz, high_hz], least, most)
     if high <= low:
         return waveform
-    taps = firwin(TAPS, [low, high], pass_zero=not keep, fs=sample_rate).astype(waveform.dtype)
-    return oaconvolve(waveform, taps, mode="full")[TAPS // 2 :][: waveform.size]
+    # Unscaled: scipy would scale a band-stop to gain 1 at 0 Hz even where its band lies there.
+    taps = firwin(TAPS, [low, high], pass_zero=False, fs=sample_rate, scale=False)
+    band = oaconvolve(waveform, taps.astype(waveform.dtype))[TAPS // 2 :][: waveform.size]
+    return band if keep else waveform - band
 
 
 def fit(waveform: np.ndarray, length: int) -> np.ndarray:

@@ -47,13 +47,14 @@ def _listed(csv_path: str, data_folder: str) -> tuple[str, ...]:
             rows = csv.DictReader(lines)
             if "Path" not in (rows.fieldnames or ()):
                 raise UserError(f"{csv_path}: no column 'Path'; give a protocol CSV")
-            paths = tuple(resolve_path(row["Path"], data_folder) for row in rows)
+            listed = [row["Path"] for row in rows]
     except OSError as error:
         raise UserError(f"{csv_path}: {error.strerror}; correct the path") from error
-    if not paths:
+    if not listed:
         raise UserError(f"{csv_path}: no rows; give a protocol CSV that lists audio")
-    for path in paths:
-        if not os.path.exists(path):
+    paths = tuple(resolve_path(path, data_folder) for path in listed)
+    for path, resolved in zip(listed, paths, strict=True):
+        if not os.path.exists(resolved):
             raise UserError(f"{csv_path}: {path!r} is not there; set or correct data_folder")
     return paths
 
