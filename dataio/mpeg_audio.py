@@ -1,9 +1,13 @@
-"""Counts the frames of an mp3 stream, for files whose own header does not tell the length.
+"""Where the audio of an mp3 file begins and how long it is, to the sample.
 
 libsndfile takes the length of a stream without a Xing, Info or VBRI header from its size and the
 bit rate of its first frame. With a variable bit rate that is anything: a 60 s file was reported,
 and read, as 24 s. So the frames are counted here; a frame's length follows from its 4-byte header
 (ISO/IEC 11172-3, 2.4.2.3 and, for the half rates, 13818-3).
+
+Seeking is no better: libsndfile complains on the terminal whenever a frame's bits begin before the
+place it sought, and FFmpeg trusts the rough table of the Xing header. Without that header FFmpeg
+seeks exactly, frame by frame; `Mp3Layout.first_byte` is where to open the file for that.
 """
 
 from __future__ import annotations
@@ -19,6 +23,8 @@ _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 
 _LAYER_III = 1
 _HEADER_BYTES = 4
 _TAG_BYTES = 4096
+_ENCODERS = (b"LAME", b"Lavf", b"Lavc")  # those that state their delay
+_DECODER_DELAY = 529  # samples: of the layer III filter bank
 _SEARCH_BYTES = 64 * 1024  # how far junk before the first frame may reach
 
 
@@ -91,28 +97,44 @@ def first_frame(data: bytes | mmap, at: int = 0) -> int | None:
 
 
 class InfoFrame(NamedTuple):
-    """A Xing, Info or VBRI header: has it a frame count, and how many bytes does it speak of."""
+    """What a Xing, Info or VBRI header says of the whole file; None or 0 where it is silent.
 
-    counts_frames: bool
+    `delay` and `padding`: samples the encoder put before and behind the audio, decoder's included.
+    """
+
+    frames: int | None
     stated_bytes: int | None
+    delay: int = 0
+    padding: int = 0
 
 
 def info_frame(data: bytes | mmap, at: int) -> InfoFrame | None:
-    """What the frame at `at` says of the whole file, or None where it is an ordinary frame."""
+    """The header at byte `at`, or None where an ordinary frame begins there."""
     body = data[at : at + header_at(data, at).size]
     tag_at = max(body.find(b"Xing", 0, 64), body.find(b"Info", 0, 64))
     if tag_at >= 0:
-        flags = int.from_bytes(body[tag_at + 4 : tag_at + 8], "big")
-        bytes_at = tag_at + (12 if flags & 1 else 8)
-        stated = int.from_bytes(body[bytes_at : bytes_at + 4], "big") if flags & 2 else None
-        return InfoFrame(bool(flags & 1), stated)
+        return _xing_frame(body[tag_at:])
     if body[36:40] == b"VBRI":
-        return InfoFrame(True, int.from_bytes(body[46:50], "big"))
+        return InfoFrame(int.from_bytes(body[50:54], "big"), int.from_bytes(body[46:50], "big"))
     return None
 
 
-def count_samples(data: bytes | mmap, at: int) -> int | None:
-    """Samples a channel from the frame at `at` to the end; None for what cannot be followed.
+def _xing_frame(tag: bytes) -> InfoFrame:
+    """Flags say which fields follow: 1 frames, 2 bytes, 4 a table of 100 bytes, 8 quality."""
+    flags, at, values = tag[7], 8, {}
+    for flag, size in ((1, 4), (2, 4), (4, 100), (8, 4)):
+        if flags & flag:
+            values[flag] = int.from_bytes(tag[at : at + size], "big")
+            at += size
+    delay = padding = 0
+    if tag[at : at + 4] in _ENCODERS:  # 9 bytes name it; at 21, two times 12 bits
+        both = int.from_bytes(tag[at + 21 : at + 24], "big")
+        delay, padding = (both >> 12) + _DECODER_DELAY, max(0, (both & 0xFFF) - _DECODER_DELAY)
+    return InfoFrame(values.get(1), values.get(2), delay, padding)
+
+
+def count_samples(data: bytes | mmap, at: int) -> int:
+    """Samples a channel from the frame at `at` to the end.
 
     Junk between frames (a tag, a spliced file) is searched over as a decoder does.
     """
@@ -126,23 +148,35 @@ def count_samples(data: bytes | mmap, at: int) -> int | None:
             break
         total += header.samples
         at += header.size
-    return total or None
+    return total
 
 
-def mp3_length(path: str | os.PathLike) -> int | None:
-    """Samples a channel of an mp3 file, counted.
+class Mp3Layout(NamedTuple):
+    """`first_byte` of the first frame that is audio; decoded from there, the audio is what is left
+    after `skip` samples, `length` of them (0: not counted).
+    """
 
-    None if the length in its own header can be trusted, 0 if only decoding tells: a file cut short
-    keeps the header of the whole, so the bytes it speaks of have to be there (and some 4 kB more at
-    most, for a tag behind the audio), or the delay and padding it states are not to be had.
+    first_byte: int
+    skip: int
+    length: int = 0
+
+
+def mp3_layout(path: str | os.PathLike, *, measure: bool = True) -> Mp3Layout | None:
+    """Where the audio of an mp3 file is; None if it holds no frame. Unmeasured, it is quicker.
+
+    A file cut short, or joined, keeps the header of its first part, so a header is believed only
+    if the bytes it speaks of are there, and some 4 kB more at most, for a tag behind the audio.
     """
     with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         start = first_frame(data, skip_id3(data))
         if start is None:
             return None
-        info = info_frame(data, start)
+        header, info = header_at(data, start), info_frame(data, start)
         if info is None:
-            return count_samples(data, start)
-        missing = (info.stated_bytes or len(data) - start) - (len(data) - start)
-        is_borne_out = -_TAG_BYTES <= missing <= header_at(data, start).size
-        return None if info.counts_frames and is_borne_out else 0
+            return Mp3Layout(start, 0, count_samples(data, start) if measure else 0)
+        first_byte, there = start + header.size, len(data) - start
+        if info.frames and -_TAG_BYTES <= (info.stated_bytes or there) - there <= header.size:
+            length = info.frames * header.samples - info.delay - info.padding
+        else:
+            length = count_samples(data, first_byte) - info.delay if measure else 0
+        return Mp3Layout(first_byte, info.delay, max(0, length))

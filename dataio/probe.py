@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 import soundfile
 
-from dataio.mpeg_audio import mp3_length
+from dataio.mpeg_audio import mp3_layout
 from protocols.schema import SAMPLE_RATE
 
-SOUNDFILE, FFMPEG, FFMPEG_SEEK = "soundfile", "ffmpeg", "ffmpeg_seek"  # AudioHeader.reader
+# AudioHeader.reader: what reads the file exactly
+SOUNDFILE, MP3 = "soundfile", "mp3"
+FFMPEG, FFMPEG_SEEK = "ffmpeg", "ffmpeg_seek"  # the former from its start, always
 G722_SUFFIX = ".g722"
 
 # libsndfile subtype -> (AudioEncoding, AudioBitSample), torchaudio's words; see also _sound_words
@@ -29,7 +31,8 @@ _SUBTYPES = {
     "ALAC_20": ("ALAC", 20), "ALAC_24": ("ALAC", 24), "ALAC_32": ("ALAC", 32),
 }  # fmt: skip
 _CODECS = {"mp3float": ("MP3", 0), "pcm_mulaw": ("ULAW", 8), "pcm_alaw": ("ALAW", 8)}
-_LOSSLESS_CODECS = {"alac", "flac", "wavpack", "ape", "tta"}  # FFmpeg names with a bit depth
+_ALAC_DEPTH_AT = 17  # byte of its "magic cookie": the samples' own depth
+_LOSSLESS_CODECS = {"flac", "wavpack", "ape", "tta"}  # FFmpeg names with a bit depth
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile says SF_COUNT_MAX for a flac whose header has no length
 
 
@@ -49,7 +52,7 @@ class UnreadableAudio(Exception):
 class AudioHeader:
     """Length in samples a channel, rate in Hz, and the words of the protocol's audio columns.
 
-    `reader` is the library that reads it exactly, and whether that one can seek in it.
+    `reader` is the way in which `dataio.audio` reads it exactly.
     """
 
     frames: int
@@ -70,7 +73,7 @@ def probe(path: str | os.PathLike) -> AudioHeader:
     Raises `UnreadableAudio` for a file that is missing, empty or of no known format.
     """
     path = os.fspath(path)
-    if path.endswith(G722_SUFFIX):
+    if path.lower().endswith(G722_SUFFIX):
         header = _probe_g722(path)
     else:
         try:
@@ -95,14 +98,10 @@ def _refuse_absent(path: str) -> None:
 
 def _sound_header(path: str, sound: soundfile.SoundFile) -> AudioHeader:
     frames, reader = sound.frames, SOUNDFILE
-    if sound.subtype == "MPEG_LAYER_III":
-        counted = mp3_length(path)
-        if counted:  # libsndfile would also read the wrong length
-            frames, reader = counted, FFMPEG_SEEK if sound.format == "MP3" else FFMPEG
-        elif counted == 0:
-            frames = _UNKNOWN_FRAMES
-    if frames >= _UNKNOWN_FRAMES:
-        frames, reader = _probe_ffmpeg(path).frames, FFMPEG
+    if sound.format == "MP3" and (layout := mp3_layout(path)):
+        frames, reader = layout.length, MP3
+    elif sound.subtype == "MPEG_LAYER_III" or frames >= _UNKNOWN_FRAMES:
+        frames, reader = _probe_ffmpeg(path, count=True).frames, FFMPEG
     encoding, bits = _sound_words(sound.format, sound.subtype)
     return AudioHeader(frames, sound.samplerate, sound.channels, encoding, bits, reader)
 
@@ -118,15 +117,21 @@ def _probe_g722(path: str) -> AudioHeader:
     return AudioHeader(2 * os.path.getsize(path), SAMPLE_RATE, 1, "G722", 4, FFMPEG)
 
 
-def open_ffmpeg(path: str):
+def open_ffmpeg(path: str, first_byte: int = 0):
     """`(container, audio stream)` of PyAV; the caller closes the container.
 
+    With `first_byte` the file is taken for a bare mp3 stream that begins there.
     Raises `UnreadableAudio` where FFmpeg finds no audio.
     """
     import av
 
+    source, container_format = path, None
+    if first_byte:
+        source, container_format = f"subfile,,start,{first_byte},end,0,,:{path}", "mp3"
+    elif path.lower().endswith(G722_SUFFIX):
+        container_format = "g722"
     try:
-        container = av.open(path, format="g722" if path.endswith(G722_SUFFIX) else None)
+        container = av.open(source, format=container_format)
     except (av.error.FFmpegError, ValueError) as error:
         words = getattr(error, "strerror", None) or error
         reason = f"neither libsndfile nor FFmpeg reads it ({words})"
@@ -137,12 +142,14 @@ def open_ffmpeg(path: str):
     return container, container.streams.audio[0]
 
 
-def _probe_ffmpeg(path: str) -> AudioHeader:
+def _probe_ffmpeg(path: str, *, count: bool = False) -> AudioHeader:
     container, stream = open_ffmpeg(path)
     with container:
         codec = stream.codec_context
         is_indexed = "mp4" in container.format.name.split(",")
-        if is_indexed and stream.duration:  # its sample table; edit lists are taken into account
+        if (
+            is_indexed and stream.duration and not count
+        ):  # its sample table; edit lists are taken into account
             frames = round(stream.duration * stream.time_base * codec.sample_rate)
         else:
             frames = _count_decoded(path, container, stream)
@@ -157,6 +164,8 @@ def _codec_words(codec) -> tuple[str, int]:
         return _CODECS[codec.name]
     if linear := re.match(r"pcm_([suf])(\d+)", codec.name):
         return f"PCM_{linear[1].upper()}", int(linear[2])
+    if codec.name == "alac" and codec.extradata:
+        return "ALAC", codec.extradata[_ALAC_DEPTH_AT]
     bits = codec.format.bytes * 8 if codec.format and codec.name in _LOSSLESS_CODECS else 0
     return codec.name.upper(), bits
 

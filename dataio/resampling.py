@@ -1,0 +1,66 @@
+"""Resampling to 16 kHz: torchaudio.functional.resample's filter, its kernels computed once."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from protocols.schema import SAMPLE_RATE
+
+LOWPASS_WIDTH, ROLLOFF = 6, 0.99  # torchaudio.functional.resample's defaults; the window is Hann
+_MAX_KERNEL = 1 << 24  # weights; rates that share few factors with 16,000 need more (44,101: 7e8)
+
+
+def filter_shape(sample_rate: int) -> tuple[int, int, int]:
+    """`(up, down, width)`: `down` samples become `up`, each seeing `width` samples either side."""
+    common = math.gcd(sample_rate, SAMPLE_RATE)
+    up, down = SAMPLE_RATE // common, sample_rate // common
+    return up, down, math.ceil(LOWPASS_WIDTH * down / (min(up, down) * ROLLOFF))
+
+
+def resample(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+    """(T,) float32 at `sample_rate` Hz to (ceil(T * 16000 / sample_rate),) at 16 kHz."""
+    if sample_rate == SAMPLE_RATE or len(waveform) == 0:
+        return waveform
+    up, down, width = filter_shape(sample_rate)
+    if up * (2 * width + down) > _MAX_KERNEL:
+        return _resample_pointwise(waveform, up, down, width)
+    return _resampler(sample_rate)(torch.from_numpy(waveform)).numpy()
+
+
+@lru_cache(maxsize=16)
+def _resampler(sample_rate: int):
+    from torchaudio.transforms import Resample
+
+    # With a dtype the kernel is the one torchaudio.functional.resample computes at every call.
+    return Resample(
+        sample_rate,
+        SAMPLE_RATE,
+        lowpass_filter_width=LOWPASS_WIDTH,
+        rolloff=ROLLOFF,
+        dtype=torch.float32,
+    )
+
+
+def _resample_pointwise(waveform: np.ndarray, up: int, down: int, width: int) -> np.ndarray:
+    """The same filter, its weights computed where they are used and only where they are not zero.
+
+    y[j] = sum_i x[i] h(j down / up - i) with h the Hann-windowed sinc of torchaudio.
+    """
+    length = math.ceil(len(waveform) * up / down)
+    cutoff = min(up, down) * ROLLOFF / down  # zero crossings an input sample
+    padded = np.pad(waveform.astype(np.float64), (width, width + 1))
+    taps = np.arange(-width, width + 2)
+    output = np.empty(length, dtype=np.float32)
+    for begin in range(0, length, SAMPLE_RATE):
+        steps = np.arange(begin, min(begin + SAMPLE_RATE, length))
+        nearest, remainder = np.divmod(steps * down, up)  # exact in integers
+        distance = (remainder[:, None] / up - taps) * cutoff  # (n, taps), in zero crossings
+        distance = distance.clip(-LOWPASS_WIDTH, LOWPASS_WIDTH)
+        window = np.cos(distance * (np.pi / 2 / LOWPASS_WIDTH)) ** 2
+        weights = np.sinc(distance) * window * cutoff
+        output[steps] = (padded[nearest[:, None] + (taps + width)] * weights).sum(axis=1)
+    return output
