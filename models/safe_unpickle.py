@@ -9,6 +9,7 @@ swallows its arguments, so nothing is imported and nothing is called.
 from __future__ import annotations
 
 import pickle
+import tarfile
 import types
 import zipfile
 from collections import OrderedDict
@@ -93,7 +94,7 @@ def read_torch_file(path: Path) -> object:
     ValueError when the content is not readable this way.
     """
     zipped = zipfile.is_zipfile(path)
-    if not is_torch_file(path):  # torch.load would also try a tar, and unpack it
+    if not is_torch_file(path) or tarfile.is_tarfile(path):  # torch.load would unpack a tar
         raise ValueError("it is not a file written by torch.save")
     if zipped and _is_torchscript(path):
         raise ValueError("it is a TorchScript program, not a set of tensors")
