@@ -28,9 +28,6 @@ class Attack:
 class Sticky:
     """Pickles with a state, items and appends: every way a pickle can write into an object."""
 
-    def __init__(self):
-        self.attribute = 1
-
     def __reduce__(self):
         return collections.defaultdict, (list,), {"a": 1}, iter([1, 2]), iter([("k", "v")])
 
@@ -45,7 +42,6 @@ def test_tensors_come_out_and_nothing_runs(tmp_path, new_format):
         "attack": Attack(trap),
         "args": argparse.Namespace(lr=1.0),
         "history": [Attack(trap)],
-        "sticky": Sticky(),
     }
     torch.save(content, path, _use_new_zipfile_serialization=new_format)
     read = read_torch_file(path)
@@ -57,6 +53,13 @@ def test_tensors_come_out_and_nothing_runs(tmp_path, new_format):
     # The trap is a real one: without our unpickler the same file springs it.
     torch.load(path, weights_only=False)
     assert trap.exists()
+
+
+def test_inert_objects_swallow_state_items_and_appends(tmp_path):
+    torch.save({"a": torch.ones(2), "sticky": Sticky()}, tmp_path / "file.pt")
+    read = read_torch_file(tmp_path / "file.pt")
+    assert read["sticky"].origin == "collections.defaultdict"
+    assert read["a"].tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
