@@ -1,0 +1,132 @@
+"""A file under every augmentation, to listen to and to look at."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from augment.catalogue import EXAMPLES, synthetic_recordings
+from augment.chain import build
+from protocols.schema import SAMPLE_RATE, UserError
+
+PICTURE = "spectrograms.png"
+COLUMNS = 5
+RANGE_DB = 80  # shown below the loudest point of the original
+WINDOW, HOP = 512, 128  # samples of the short-time spectra
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("file", metavar="FILE", help="any audio file")
+    parser.add_argument(
+        "--output", required=True, metavar="DIR", help="folder for wavs and picture"
+    )
+    parser.add_argument("--seconds", type=float, default=5, help="of the beginning (default 5)")
+    parser.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")
+    parser.add_argument("--noise", metavar="DIR", help="recordings to add (default: pink noise)")
+    parser.add_argument(
+        "--rooms", metavar="DIR", help="impulse responses (default: a synthetic one)"
+    )
+
+
+def run(options) -> int:
+    """Write the wavs and the picture; prints each path."""
+    from dataio.audio import load_waveform
+    from dataio.probe import UnreadableAudio
+
+    try:
+        waveform = load_waveform(options.file, max_seconds=options.seconds)
+    except UnreadableAudio as error:
+        raise UserError(f"{error}; give an audio file") from error
+    folders = {"noise": options.noise, "reverberation": options.rooms}
+    with tempfile.TemporaryDirectory() as scratch:
+        settings = synthetic_recordings(Path(scratch))
+        settings |= {name: {"folder": folder} for name, folder in folders.items() if folder}
+        versions, refused = augment_all(waveform, settings, options.seed)
+    output = Path(options.output)
+    output.mkdir(parents=True, exist_ok=True)
+    for index, (label, version) in enumerate(versions.items()):
+        path = output / f"{index:02d}_{label.replace(' ', '_')}.wav"
+        write_wav(path, version)
+        print(path)
+    draw_spectrograms(
+        versions, output / PICTURE, title=f"{os.path.basename(options.file)}, seed {options.seed}"
+    )
+    print(output / PICTURE)
+    for reason in refused:
+        print(f"left out: {reason}")
+    return 0
+
+
+def augment_all(
+    waveform: np.ndarray, settings: dict[str, dict], seed: int
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The waveform under each example, by label, the original first; and codecs not to be had.
+
+    Each example draws from its own generator: the same seed gives it the same draw.
+    """
+    versions, refused = {"original": waveform}, []
+    for index, (label, (entry, _)) in enumerate(EXAMPLES.items()):
+        try:
+            augmentation = build(None, [entry | settings.get(entry["name"], {})])
+        except UserError as error:
+            if entry["name"] != "codec":
+                raise
+            refused.append(str(error))
+            continue
+        versions[label] = augmentation(waveform, np.random.default_rng([seed, index]))
+    return versions, refused
+
+
+def write_wav(path: Path, waveform: np.ndarray) -> None:
+    """32-bit float, so that what lies beyond +-1 is kept; whole or not at all."""
+    import soundfile
+
+    aside = path.with_name(path.name + ".part")
+    soundfile.write(aside, waveform, SAMPLE_RATE, "FLOAT", format="WAV")
+    os.replace(aside, path)
+
+
+def level_db(waveform: np.ndarray) -> np.ndarray:
+    """Short-time power spectrum in dB, (WINDOW // 2 + 1, frames)."""
+    padded = np.pad(waveform, (0, max(0, WINDOW - waveform.size)))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
+    spectra = np.fft.rfft(frames * np.hanning(WINDOW)) / (WINDOW / 4)  # a full-scale sine: 0 dB
+    return 10 * np.log10(np.abs(spectra.T) ** 2 + 1e-12)
+
+
+def draw_spectrograms(versions: dict[str, np.ndarray], path: Path, *, title: str) -> None:
+    """All versions on one grid, one time axis, one frequency axis and one colour scale."""
+    from matplotlib.figure import Figure
+
+    levels = {label: level_db(version) for label, version in versions.items()}
+    seconds = len(versions["original"]) / SAMPLE_RATE
+    loudest = levels["original"].max()
+    rows = -(-len(versions) // COLUMNS)
+    figure = Figure(figsize=(3.4 * COLUMNS, 2.1 * rows + 0.9), layout="constrained", dpi=110)
+    axes = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
+    for axis, (label, level) in zip(axes, levels.items(), strict=False):
+        image = axis.imshow(
+            level,
+            origin="lower",
+            aspect="auto",
+            extent=(0, seconds, 0, SAMPLE_RATE / 2000),
+            vmin=loudest - RANGE_DB,
+            vmax=loudest,
+            cmap="magma",
+            interpolation="nearest",
+        )
+        axis.set_title(label, fontsize=11, fontweight="bold" if label == "original" else "normal")
+    for axis in axes[len(levels) :]:
+        axis.set_axis_off()
+    figure.suptitle(title, fontsize=14)
+    figure.supxlabel("time (s)")
+    figure.supylabel("frequency (kHz)")
+    figure.colorbar(
+        image, ax=list(axes), label="level (dB, full-scale sine = 0)", shrink=0.6, pad=0.01
+    )
+    aside = path.with_name(path.name + ".part")
+    figure.savefig(aside, format="png")
+    os.replace(aside, path)
