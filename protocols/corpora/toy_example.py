@@ -30,7 +30,7 @@ CORPUS = Corpus(
     contents="real+fake",
     folder="toy_example/{protocol.txt, train_dev/*.wav, eval/*.wav}",
     link="comes with the AntiDeepfake release",
-    sources=("VCTK",),
+    sources=("ASVspoof2019-LA",),
     lists=("protocol.txt",),
     split_files=True,
 )

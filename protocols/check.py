@@ -1,0 +1,325 @@
+"""`python -m protocols check F.csv --data_folder D`: is a protocol true, before a GPU is used?
+
+Every row is read; every file (or, with `--sample N`, a random N of them) is opened, compared with
+its row, decoded and measured. Exit status 1 if there are errors; warnings leave it at 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from protocols.findings import Findings
+from protocols.rows import (
+    CHANNELS,
+    DURATION,
+    ID,
+    LABEL,
+    PATH,
+    PROPORTION,
+    PROPORTIONS,
+    RATE,
+    plain_path,
+    read_rows,
+)  # fmt: skip
+from protocols.schema import LABELS, ROOT, UNLABELLED, UserError, resolve_path
+
+ERRORS = {
+    "label": "rows whose label is neither real nor fake nor -",
+    "proportion": "rows whose proportion is not train, valid, test or -",
+    "number": "rows whose duration, rate or channel count is no number above 0",
+    "path": "rows whose path does not begin with $ROOT/",
+    "repeated_id": "rows with an ID that an earlier row has",
+    "contradiction": "rows with a file that an earlier row gives another label",
+    "missing": "files that are not there",
+    "unreadable": "files that do not open or decode",
+    "sample_rate": "files with another sample rate than their row",
+    "channels": "files with another channel count than their row",
+    "duration": "files more than 0.05 s longer or shorter than their row",
+    "truncated": "files that break off before the length in their header",
+    "empty": "files without samples",
+    "not_finite": "files with samples that are not finite",
+}
+WARNINGS = {
+    "repeated_path": "rows with a file that an earlier row has",
+    "one_class": "databases with one class only",
+    "unlabelled": "rows without a label",
+    "silent": "silent files (peak below -60 dB of full scale)",
+    "clipped": "clipped files (over 0.1 % of the samples at full scale)",
+    "offset": "files with a DC offset (over 1 % of full scale)",
+    "short": "files shorter than --short",
+    "long": "files longer than --long",
+    "leading_silence": "shortcuts: leading silence tells the classes apart",
+}
+DURATION_TOLERANCE = 0.05  # s; what a codec's padding may add
+CLIPPED_SHARE, OFFSET = 1e-3, 1e-2
+SHORTCUT_AUC, SHORTCUT_FILES = 0.15, 20  # |AUC - 0.5| from which it is said, files a class
+BLOCK_ROWS = 20_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("csv", help="the protocol")
+    parser.add_argument("--data_folder", required=True, help="what $ROOT stands for")
+    parser.add_argument("--sample", type=int, help="open only so many files, drawn at random")
+    parser.add_argument("--seed", type=int, default=0, help="of that draw")
+    parser.add_argument("--headers_only", action="store_true", help="do not decode the audio")
+    parser.add_argument("--short", type=float, default=0.5, help="seconds (default 0.5)")
+    parser.add_argument("--long", type=float, default=60.0, help="seconds (default 60)")
+    parser.add_argument("--json", help="write all figures there")
+    parser.add_argument("--findings", help="write every finding to this CSV")
+    parser.add_argument("--workers", type=int, help="processes (default: one a core)")
+
+
+def run(args: argparse.Namespace) -> int:
+    from protocols.parallel import worker_count
+
+    if args.sample is not None and args.sample < 1:
+        raise UserError(f"--sample {args.sample}: give a number above 0")
+    with Findings(args.findings) as findings:
+        report = Check(args, findings, worker_count(args.workers)).report()
+    print(text_of(report, findings))
+    if args.json:
+        from protocols.build import write_whole
+
+        write_whole(args.json, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    return 1 if report["error_count"] else 0
+
+
+class Check:
+    """One pass over a protocol's rows, with the audio measured a block of rows at a time."""
+
+    def __init__(self, args: argparse.Namespace, findings: Findings, workers: int):
+        self.args, self.findings, self.workers = args, findings, workers
+        self.rows = self.files = 0
+        self.ids, self.paths = array("q"), array("q")
+        self.classes: dict[str, Counter[str]] = {}
+        self.silence = {"real": array("f"), "fake": array("f")}
+
+    def report(self) -> dict:
+        """Check everything; what `--json` writes."""
+        from tqdm import tqdm
+
+        rows = tqdm(self._checked_rows(), "check", unit=" rows", disable=None)
+        if self.args.sample:
+            rows = _sample(rows, self.args.sample, self.args.seed)
+        while block := list(islice(rows, BLOCK_ROWS)):
+            self._measure(block)
+        self._find_repeated()
+        self._find_one_class()
+        silence = self._silence_by_class()
+        error_count = sum(self.findings.counts[kind] for kind in ERRORS)
+        return {
+            "csv": str(self.args.csv),
+            "rows": self.rows,
+            "files_opened": self.files,
+            "error_count": error_count,
+            "warning_count": sum(self.findings.counts[kind] for kind in WARNINGS),
+            "errors": self.findings.facts(ERRORS),
+            "warnings": self.findings.facts(WARNINGS),
+            "classes": {name: dict(count) for name, count in self.classes.items()},
+            "leading_silence": silence,
+        }
+
+    # ------------------------------------------------------------------ rows
+
+    def _checked_rows(self) -> Iterator[tuple[str, list[str]]]:
+        """`(where, cells)` of the rows whose file can be looked for; faults of all are noted."""
+        from protocols.corpus import database_of
+
+        for number, cells, _ in read_rows(self.args.csv):
+            where = f"line {number}, {cells[ID]}"
+            self.rows += 1
+            self.ids.append(hash(cells[ID]))
+            self.paths.append(hash(plain_path(cells[PATH])))
+            self.classes.setdefault(database_of(cells[ID]), Counter())[cells[LABEL]] += 1
+            if cells[LABEL] in UNLABELLED:
+                self.findings.add("unlabelled", where)
+            elif cells[LABEL] not in LABELS:
+                self.findings.add("label", f"{where}: {cells[LABEL]!r}")
+            if cells[PROPORTION] not in PROPORTIONS:
+                self.findings.add("proportion", f"{where}: {cells[PROPORTION]!r}")
+            for column in (DURATION, RATE, CHANNELS):
+                if not _is_positive(cells[column]):
+                    self.findings.add("number", f"{where}: {cells[column]!r}")
+                    break
+            if not cells[PATH].startswith(ROOT + "/"):
+                self.findings.add("path", f"{where}: {cells[PATH]!r}")
+            if cells[PATH] not in ("", "-"):
+                yield where, cells
+
+    def _find_repeated(self) -> None:
+        """IDs and paths that several rows have; rows are read again only if there are any."""
+        from protocols.unique import repeated_hashes
+
+        ids, paths = repeated_hashes(self.ids), repeated_hashes(self.paths)
+        if not ids and not paths:
+            return
+        first_id: dict[str, int] = {}
+        first_path: dict[str, tuple[int, str]] = {}
+        for index, (number, cells, _) in enumerate(read_rows(self.args.csv)):
+            if self.ids[index] in ids and number != first_id.setdefault(cells[ID], number):
+                self.findings.add(
+                    "repeated_id", f"lines {first_id[cells[ID]]} and {number}: {cells[ID]}"
+                )
+            if self.paths[index] in paths:
+                path = plain_path(cells[PATH])
+                first, label = first_path.setdefault(path, (number, cells[LABEL]))
+                if first != number:
+                    kind = "repeated_path" if label == cells[LABEL] else "contradiction"
+                    self.findings.add(kind, f"lines {first} and {number}: {path}")
+
+    def _find_one_class(self) -> None:
+        for name, count in self.classes.items():
+            known = [label for label in LABELS if count[label]]
+            if len(known) == 1:
+                self.findings.add("one_class", f"{name}: {count[known[0]]} rows, all {known[0]}")
+
+    # ------------------------------------------------------------------ audio
+
+    def _measure(self, block: list[tuple[str, list[str]]]) -> None:
+        import pandas
+
+        from protocols.measure import measure, measure_header
+        from protocols.parallel import apply_to_column
+
+        paths = pandas.Series(
+            [resolve_path(cells[PATH], self.args.data_folder) for _, cells in block]
+        )
+        function = measure_header if self.args.headers_only else measure
+        measured = apply_to_column(paths, function, workers=self.workers)
+        for (where, cells), file in zip(block, measured, strict=True):
+            self.files += 1
+            self._judge(where, cells, file)
+
+    def _judge(self, where: str, cells: list[str], file) -> None:
+        if file.problem:
+            self.findings.add(file.problem, f"{where}: {cells[PATH]}: {file.reason}")
+            return
+        for kind, said, found in _differences(cells, file):
+            self.findings.add(kind, f"{where}: row {said}, file {found}")
+        decoded = file.decoded_seconds
+        tests = {
+            "truncated": decoded < file.seconds - DURATION_TOLERANCE,
+            "empty": file.seconds == 0 or decoded == 0,
+            "not_finite": not file.finite,
+            "silent": file.peak < _silent_peak(),
+            "clipped": file.clipped > CLIPPED_SHARE,
+            "offset": abs(file.offset) > OFFSET,
+            "short": file.seconds < self.args.short,
+            "long": file.seconds > self.args.long,
+        }
+        for kind, is_so in tests.items():
+            if is_so:
+                self.findings.add(kind, f"{where}: {_figure(kind, file)}")
+        if not math.isnan(file.leading_silence) and cells[LABEL] in self.silence:
+            self.silence[cells[LABEL]].append(file.leading_silence)
+
+    def _silence_by_class(self) -> dict:
+        """Quantiles of the leading silence of each class, and how well it alone separates them."""
+        import numpy
+
+        values = {name: numpy.array(seconds) for name, seconds in self.silence.items()}
+        facts = {name: {"files": len(v), **_quantiles(v)} for name, v in values.items() if len(v)}
+        if len(facts) == 2:
+            auc = _auc(values["real"], values["fake"])
+            facts["auc_longer_is_real"] = round(auc, 4)
+            enough = min(len(v) for v in values.values()) >= SHORTCUT_FILES
+            if enough and abs(auc - 0.5) > SHORTCUT_AUC:
+                self.findings.add(
+                    "leading_silence",
+                    f"AUC {max(auc, 1 - auc):.2f} from the leading silence alone, longer in "
+                    f"{'real' if auc > 0.5 else 'fake'} speech",
+                )
+        return facts
+
+
+def _is_positive(text: str) -> bool:
+    try:
+        return float(text) > 0
+    except ValueError:
+        return False
+
+
+def _silent_peak() -> float:
+    from protocols.measure import SILENT_PEAK
+
+    return SILENT_PEAK
+
+
+def _differences(cells: list[str], file) -> Iterator[tuple[str, str, str]]:
+    """`(kind, the row's figure, the file's figure)` where row and header differ."""
+    if _is_positive(cells[RATE]) and float(cells[RATE]) != file.sample_rate:
+        yield "sample_rate", f"{cells[RATE]} Hz", f"{file.sample_rate} Hz"
+    if _is_positive(cells[CHANNELS]) and float(cells[CHANNELS]) != file.channels:
+        yield "channels", cells[CHANNELS], str(file.channels)
+    if _is_positive(cells[DURATION]):
+        difference = abs(float(cells[DURATION]) - file.seconds)
+        if difference > DURATION_TOLERANCE + 0.005:  # the row is rounded to 0.01 s
+            yield "duration", f"{cells[DURATION]} s", f"{file.seconds:.2f} s"
+
+
+def _figure(kind: str, file) -> str:
+    """The figure that a finding rests on."""
+    figures = {
+        "truncated": f"{file.decoded_seconds:.2f} s decoded, {file.seconds:.2f} s in the header",
+        "silent": f"peak {file.peak:.5f}",
+        "clipped": f"{100 * file.clipped:.2f} % of the samples",
+        "offset": f"{100 * file.offset:.1f} % of full scale",
+    }
+    return figures.get(kind, f"{file.seconds:.2f} s")
+
+
+def _sample(rows: Iterable, size: int, seed: int) -> Iterator:
+    """`size` of the rows, each equally likely, in their order (a reservoir; all are read)."""
+    from random import Random
+
+    random = Random(seed)
+    chosen: list[tuple[int, object]] = []
+    for index, row in enumerate(rows):
+        if index < size:
+            chosen.append((index, row))
+        elif (place := random.randrange(index + 1)) < size:
+            chosen[place] = (index, row)
+    yield from (row for _, row in sorted(chosen, key=lambda pair: pair[0]))
+
+
+def _quantiles(values) -> dict[str, float]:
+    import numpy
+
+    low, median, high = numpy.quantile(values, (0.05, 0.5, 0.95)).tolist()
+    return {"q05": round(low, 3), "median": round(median, 3), "q95": round(high, 3)}
+
+
+def _auc(real, fake) -> float:
+    """The chance that a real file's value is above a fake one's, ties counting half."""
+    import numpy
+
+    ordered = numpy.sort(fake)
+    below = ordered.searchsorted(real, "left")
+    not_above = ordered.searchsorted(real, "right")
+    return float((below + not_above).mean() / (2 * len(fake)))
+
+
+def text_of(report: dict, findings: Findings) -> str:
+    """The report as a table: errors, warnings, leading silence by class."""
+    lines = [
+        f"{Path(report['csv'])}: {report['rows']} rows, {report['files_opened']} files opened",
+        f"errors: {report['error_count']}",
+        *findings.lines({kind: text for kind, text in ERRORS.items() if findings.counts[kind]}),
+        f"warnings: {report['warning_count']}",
+        *findings.lines({kind: text for kind, text in WARNINGS.items() if findings.counts[kind]}),
+    ]
+    for label in LABELS:
+        facts = report["leading_silence"].get(label)
+        if facts:
+            lines.append(
+                f"leading silence, {label}: median {facts['median']:.2f} s, "
+                f"5 to 95 %: {facts['q05']:.2f} to {facts['q95']:.2f} s ({facts['files']} files)"
+            )
+    return "\n".join(lines)
