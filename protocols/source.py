@@ -58,9 +58,10 @@ class Source:
         """
         shapes = [PathTemplate(template) for template in templates]
         suffixes = tuple({shape.suffix for shape in shapes})
+        start = len(top) + 1 if top else 0
         paths = self._listed if self.file_list else self._walked
         for path in paths(top, suffixes, any_case):
-            fields = _first_match(shapes, path[len(top) + 1 :], any_case)
+            fields = _first_match(shapes, path[start:], any_case)
             if fields is not None:
                 yield path, fields
             else:
@@ -68,7 +69,7 @@ class Source:
                 self._not_known(f"unknown folder or file name: {path}: expected {shown}", path)
 
     def _walked(self, top: str, suffixes: tuple[str, ...], any_case: bool) -> Iterator[str]:
-        folder = os.path.join(self.data_folder, top)
+        folder = os.path.join(self.data_folder, top).rstrip("/")
         if not os.path.isdir(folder):
             raise UserError(f"no folder {folder}: --data_folder should be the one that has {top}")
         start = len(self.data_folder) + 1
@@ -80,10 +81,10 @@ class Source:
 
         def below() -> Iterator[str]:
             for number, text in enumerate(_texts(self.file_list), 1):
-                path = self._relative(text, f"{self.file_list}, line {number}")
+                path = self.relative(text, f"{self.file_list}, line {number}")
                 name = os.path.basename(path)
                 fits = (name.lower() if any_case else name).endswith(suffixes)
-                if fits and path.startswith(top + "/") and not name.startswith("."):
+                if fits and path.startswith(top + "/" if top else "") and not name.startswith("."):
                     yield path
 
         previous = None
@@ -92,8 +93,8 @@ class Source:
                 yield path
             previous = path
 
-    def _relative(self, text: str, where: str) -> str:
-        """A path of the list file, absolute or not, as the path below the data folder."""
+    def relative(self, text: str, where: str) -> str:
+        """A listed path, absolute or not, as the path below the data folder."""
         path = os.path.normpath(os.path.join(self.data_folder, text))
         if not path.startswith(self.data_folder + "/"):
             raise UserError(f"{text!r} in {where} is not below the data folder {self.data_folder}")

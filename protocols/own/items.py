@@ -1,0 +1,57 @@
+"""What the three verbs for own data share: words for the classes, IDs, the database they build."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+
+from protocols.corpus import Corpus
+from protocols.schema import UserError
+
+SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aac", ".webm", ".mp4")
+LABELS = {
+    "real": "real", "bonafide": "real", "bona-fide": "real", "genuine": "real", "human": "real",
+    "fake": "fake", "spoof": "fake", "deepfake": "fake",
+}  # fmt: skip
+PROPORTIONS = {"train": "train", "valid": "valid", "dev": "valid", "test": "test", "eval": "test"}
+NAME = re.compile(r"\w+")
+
+
+def add_own_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that the three verbs have in common."""
+    from protocols.build import add_build_arguments
+
+    parser.add_argument("name", help="the database's name: begins every ID, no hyphen in it")
+    add_build_arguments(parser)
+    parser.add_argument("--language", default="-", help="of all files, e.g. EN")
+    parser.add_argument("--proportion", default="-", choices=("train", "valid", "test", "-"))
+
+
+def own_corpus(args: argparse.Namespace, items) -> Corpus:
+    """The database that a verb builds; `items` is its generator."""
+    if not NAME.fullmatch(args.name):
+        raise UserError(
+            f"name {args.name!r}: use letters, digits and _ only (IDs are told apart by it)"
+        )
+    return Corpus(
+        args.name, items, prefix=f"{args.name}-", contents="real+fake", folder="", link="own data"
+    )
+
+
+def below(folder: str, data_folder: str) -> str:
+    """A folder as the user names it, as a path below the data folder."""
+    for place in (os.path.join(data_folder, folder), folder):
+        if os.path.isdir(place):
+            place = os.path.abspath(place)
+            if place == data_folder:
+                return ""
+            if place.startswith(data_folder + "/"):
+                return place[len(data_folder) + 1 :]
+            raise UserError(f"{folder} is not below the data folder {data_folder}")
+    raise UserError(f"no folder {folder}: give one below the data folder {data_folder}")
+
+
+def id_of(path: str) -> str:
+    """An ID from a path below some folder: folders and stem, joined by hyphens."""
+    return os.path.splitext(path)[0].replace("/", "-")
