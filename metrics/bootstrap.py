@@ -18,6 +18,7 @@ from metrics.measures import MEASURES, Setting, measure
 from metrics.sweep import Sweep, sweep
 from protocols.schema import FAKE, REAL
 
+THREADED = 20_000  # distinct scores from which on threads gain more than they cost
 Draw = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
 
@@ -154,8 +155,11 @@ def replicate(
             for system in systems
         ]
 
+    numbers = range(plan.replicates)
+    if sum(len(system.points.values) for system in systems) < THREADED:
+        return np.array([one(number) for number in numbers])
     with ThreadPoolExecutor(max_workers=_threads()) as pool:
-        return np.array(list(pool.map(one, range(plan.replicates))))
+        return np.array(list(pool.map(one, numbers)))
 
 
 def intervals(

@@ -95,9 +95,16 @@ def cllr(scores, labels=None) -> float:
     points = as_sweep(scores, labels)
     if not points.both_classes:
         return float("nan")
-    real_cost = (np.diff(points.real) * np.logaddexp(0, -points.values)).sum() / points.real[-1]
-    fake_cost = (np.diff(points.fake) * np.logaddexp(0, points.values)).sum() / points.fake[-1]
-    return float((real_cost + fake_cost) / 2 / math.log(2))
+    real = _mean_cost(np.diff(points.real), -points.values)
+    fake = _mean_cost(np.diff(points.fake), points.values)
+    return float((real + fake) / 2 / math.log(2))
+
+
+def _mean_cost(counts: np.ndarray, exponents: np.ndarray) -> float:
+    """Mean of ln(1 + e^x) where counts are not 0 (an infinite x elsewhere costs nothing)."""
+    present = counts > 0
+    counts = counts[present]
+    return (counts * np.logaddexp(0, exponents[present])).sum() / counts.sum()
 
 
 def min_cllr(scores, labels=None) -> float:

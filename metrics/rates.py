@@ -73,7 +73,8 @@ def eer_interpolated(scores, labels=None) -> ErrorRate:
 def eer_rocch(scores, labels=None) -> float:
     """EER of the ROC's convex hull: what a system that may mix two thresholds reaches.
 
-    Never above the other two (Brummer and de Villiers 2013; Provost and Fawcett 2001).
+    Never above the interpolated EER; the ASVspoof rule, a mean of two unequal rates, can lie below
+    it where a class is tiny (Brummer and de Villiers 2013; Provost and Fawcett 2001).
     """
     points = as_sweep(scores, labels)
     if not points.both_classes:
