@@ -133,37 +133,42 @@ def _xing_frame(tag: bytes) -> InfoFrame:
     return InfoFrame(values.get(1), values.get(2), delay, padding)
 
 
-def count_samples(data: bytes | mmap, at: int) -> int:
-    """Samples a channel from the frame at `at` to the end.
+def count_samples(data: bytes | mmap, at: int) -> tuple[int, bool]:
+    """Samples a channel from the frame at `at` to the end, and whether frame followed on frame.
 
     Junk between frames (a tag, a spliced file) is searched over as a decoder does.
     """
-    total = 0
+    total, is_unbroken = 0, True
     while at is not None and at < len(data):
         header = header_at(data, at)
         if header is None:
             at = first_frame(data, at)
+            is_unbroken = is_unbroken and at is None  # a tag at the very end breaks nothing
             continue
         if at + header.size > len(data):  # a last frame cut short is not decoded
             break
         total += header.samples
         at += header.size
-    return total
+    return total, is_unbroken
 
 
 class Mp3Layout(NamedTuple):
     """`first_byte` of the first frame that is audio; decoded from there, the audio is what is left
-    after `skip` samples, `length` of them (0: not counted).
+    after `skip` samples, `length` of them. `is_unbroken`: FFmpeg can seek in it.
     """
 
     first_byte: int
     skip: int
-    length: int = 0
+    length: int
+    is_unbroken: bool
+    sample_rate: int
+    channels: int
 
 
 def mp3_layout(path: str | os.PathLike, *, measure: bool = True) -> Mp3Layout | None:
-    """Where the audio of an mp3 file is; None if it holds no frame. Unmeasured, it is quicker.
+    """Where the audio of an mp3 file is; None if it holds no frame.
 
+    Without `measure` frames are never counted and `length` may be 0.
     A file cut short, or joined, keeps the header of its first part, so a header is believed only
     if the bytes it speaks of are there, and some 4 kB more at most, for a tag behind the audio.
     """
@@ -172,11 +177,25 @@ def mp3_layout(path: str | os.PathLike, *, measure: bool = True) -> Mp3Layout | 
         if start is None:
             return None
         header, info = header_at(data, start), info_frame(data, start)
-        if info is None:
-            return Mp3Layout(start, 0, count_samples(data, start) if measure else 0)
-        first_byte, there = start + header.size, len(data) - start
-        if info.frames and -_TAG_BYTES <= (info.stated_bytes or there) - there <= header.size:
+        first_byte, there = start + header.size * (info is not None), len(data) - start
+        skip, length, is_unbroken = (info.delay if info else 0), 0, True
+        if info and info.frames and _bears_out(info, there, header.size):
             length = info.frames * header.samples - info.delay - info.padding
-        else:
-            length = count_samples(data, first_byte) - info.delay if measure else 0
-        return Mp3Layout(first_byte, info.delay, max(0, length))
+        elif measure:
+            length, is_unbroken = count_samples(data, first_byte)
+            length -= skip
+        audio = (header.sample_rate, header.channels)
+        return Mp3Layout(first_byte, skip, max(0, length), is_unbroken, *audio)
+
+
+def _bears_out(info: InfoFrame, there: int, frame_size: int) -> bool:
+    return info.stated_bytes is None or -_TAG_BYTES <= info.stated_bytes - there <= frame_size
+
+
+def looks_like_mp3(path: str | os.PathLike) -> bool:
+    """Whether an .mp3 file begins as one: with an ID3 tag or a layer III frame."""
+    if not os.fspath(path).lower().endswith(".mp3"):
+        return False
+    with open(path, "rb") as file:
+        start = file.read(3)
+    return start == b"ID3" or (len(start) > 1 and start[0] == 0xFF and start[1] & 0xE6 == 0xE2)

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 import soundfile
 
-from dataio.mpeg_audio import mp3_layout
+from dataio.mpeg_audio import Mp3Layout, looks_like_mp3, mp3_layout
 from protocols.schema import SAMPLE_RATE
 
 # AudioHeader.reader: what reads the file exactly
-SOUNDFILE, MP3 = "soundfile", "mp3"
-FFMPEG, FFMPEG_SEEK = "ffmpeg", "ffmpeg_seek"  # the former from its start, always
+SOUNDFILE = "soundfile"
+MP3, MP3_FROM_START = "mp3", "mp3_from_start"
+FFMPEG_SEEK, FFMPEG = "ffmpeg_seek", "ffmpeg"  # the latter from the start, too
 G722_SUFFIX = ".g722"
 
 # libsndfile subtype -> (AudioEncoding, AudioBitSample), torchaudio's words; see also _sound_words
@@ -73,18 +74,32 @@ def probe(path: str | os.PathLike) -> AudioHeader:
     Raises `UnreadableAudio` for a file that is missing, empty or of no known format.
     """
     path = os.fspath(path)
-    if path.lower().endswith(G722_SUFFIX):
-        header = _probe_g722(path)
-    else:
-        try:
-            with soundfile.SoundFile(path) as sound:
-                header = _sound_header(path, sound)
-        except (soundfile.LibsndfileError, TypeError):  # TypeError: a .raw name
-            _refuse_absent(path)
-            header = _probe_ffmpeg(path)
+    try:
+        header = _probe_by_kind(path)
+    except OSError as error:
+        _refuse_absent(path)
+        raise UnreadableAudio(path, f"it cannot be opened ({error.strerror})") from error
     if header.frames <= 0:
         raise UnreadableAudio(path, "it holds no audio")
     return header
+
+
+def _probe_by_kind(path: str) -> AudioHeader:
+    if path.lower().endswith(G722_SUFFIX):
+        return _probe_g722(path)
+    if looks_like_mp3(path) and (layout := mp3_layout(path)):
+        return _mp3_header(layout)
+    try:
+        with soundfile.SoundFile(path) as sound:
+            return _sound_header(path, sound)
+    except (soundfile.LibsndfileError, TypeError):  # TypeError: a .raw name
+        _refuse_absent(path)
+        return _probe_ffmpeg(path)
+
+
+def _mp3_header(layout: Mp3Layout) -> AudioHeader:
+    reader = MP3 if layout.is_unbroken else MP3_FROM_START
+    return AudioHeader(layout.length, layout.sample_rate, layout.channels, "MP3", 0, reader)
 
 
 def _refuse_absent(path: str) -> None:
@@ -99,8 +114,8 @@ def _refuse_absent(path: str) -> None:
 def _sound_header(path: str, sound: soundfile.SoundFile) -> AudioHeader:
     frames, reader = sound.frames, SOUNDFILE
     if sound.format == "MP3" and (layout := mp3_layout(path)):
-        frames, reader = layout.length, MP3
-    elif sound.subtype == "MPEG_LAYER_III" or frames >= _UNKNOWN_FRAMES:
+        return _mp3_header(layout)
+    if sound.subtype == "MPEG_LAYER_III" or frames >= _UNKNOWN_FRAMES:
         frames, reader = _probe_ffmpeg(path, count=True).frames, FFMPEG
     encoding, bits = _sound_words(sound.format, sound.subtype)
     return AudioHeader(frames, sound.samplerate, sound.channels, encoding, bits, reader)

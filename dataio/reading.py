@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import soundfile
@@ -12,6 +13,7 @@ from dataio.probe import (
     FFMPEG,
     FFMPEG_SEEK,
     MP3,
+    MP3_FROM_START,
     SOUNDFILE,
     AudioHeader,
     UnreadableAudio,
@@ -56,25 +58,23 @@ def _read_soundfile(path: str, start: int, stop: int, rate: int) -> np.ndarray:
     return samples if samples.ndim == 1 else samples.mean(axis=1)
 
 
-def _read_mp3(path: str, start: int, stop: int, rate: int) -> np.ndarray:
-    first_byte, skip, _ = mp3_layout(path, measure=False)
+def _read_ffmpeg(
+    path: str, start: int, stop: int, rate: int, *, is_mp3: bool = False, can_seek: bool = False
+) -> np.ndarray:
+    first_byte = 0
+    if is_mp3:
+        layout = mp3_layout(path, measure=False)
+        first_byte, start, stop = layout.first_byte, start + layout.skip, stop + layout.skip
     opened = open_ffmpeg(path, first_byte)
-    return _read_opened(path, opened, start + skip, stop + skip, seek_at=rate)
-
-
-def _read_seekable(path: str, start: int, stop: int, rate: int) -> np.ndarray:
-    return _read_opened(path, open_ffmpeg(path), start, stop, seek_at=rate)
-
-
-def _read_from_start(path: str, start: int, stop: int, rate: int) -> np.ndarray:
-    return _read_opened(path, open_ffmpeg(path), start, stop)
+    return _read_opened(path, opened, start, stop, seek_at=rate if can_seek else None)
 
 
 _READERS = {
     SOUNDFILE: _read_soundfile,
-    MP3: _read_mp3,
-    FFMPEG_SEEK: _read_seekable,
-    FFMPEG: _read_from_start,
+    MP3: partial(_read_ffmpeg, is_mp3=True, can_seek=True),
+    MP3_FROM_START: partial(_read_ffmpeg, is_mp3=True),
+    FFMPEG_SEEK: partial(_read_ffmpeg, can_seek=True),
+    FFMPEG: _read_ffmpeg,
 }
 
 

@@ -50,6 +50,19 @@ def test_a_piece_equals_that_piece_of_the_whole_file(write_audio, name):
         np.testing.assert_allclose(piece, expected, rtol=0, atol=1e-6)  # same length, too
 
 
+@pytest.mark.parametrize("damage", ["joined", "cut"])
+def test_a_piece_of_a_damaged_mp3_is_in_its_place(write_audio, capfd, damage):
+    path = write_audio("a.mp3", SECONDS, 44_100, codec="libmp3lame", options=VBR)
+    data = path.read_bytes()
+    path.write_bytes(data * 2 if damage == "joined" else data[: len(data) // 2])
+    whole = load_waveform(path)
+    for start in np.linspace(0, len(whole) / 16_000 - 0.1, 12):
+        piece = load_waveform(path, start_seconds=start, max_seconds=1.0)
+        expected = whole[round(start * 16_000) :][:16_000]
+        np.testing.assert_allclose(piece, expected, rtol=0, atol=1e-6)
+    assert capfd.readouterr().err == ""  # libmpg123 would complain on the terminal
+
+
 def test_an_aac_piece_with_substituted_noise_is_in_its_place(write_audio):
     """FFmpeg draws such noise from a generator that runs on: equal but for that noise."""
     path = write_audio("a.m4a", SECONDS, 44_100, codec="aac")

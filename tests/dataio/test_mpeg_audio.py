@@ -40,11 +40,15 @@ def test_what_is_no_layer_three_frame_has_no_header(start):
 
 def test_frames_are_counted_over_padding_and_junk():
     data = FRAME_128K * 3 + b"junk" * 5 + FRAME_PADDED * 4
-    assert count_samples(data, 0) == 7 * 1152
+    assert count_samples(data, 0) == (7 * 1152, False)
+
+
+def test_a_tag_behind_the_last_frame_breaks_nothing():
+    assert count_samples(FRAME_128K * 3 + b"TAG" + bytes(125), 0) == (3 * 1152, True)
 
 
 def test_a_last_frame_cut_short_does_not_count():
-    assert count_samples(FRAME_128K * 3 + FRAME_128K[:100], 0) == 3 * 1152
+    assert count_samples(FRAME_128K * 3 + FRAME_128K[:100], 0) == (3 * 1152, True)
 
 
 def test_first_frame_is_behind_tag_and_false_starts():
@@ -57,4 +61,4 @@ def test_first_frame_is_behind_tag_and_false_starts():
 
 def test_bytes_without_a_frame_have_none():
     assert first_frame(b"\xff" * 1000) is None
-    assert count_samples(b"nothing here" * 10, 0) == 0
+    assert count_samples(b"nothing here" * 10, 0) == (0, True)
