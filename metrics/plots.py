@@ -1,0 +1,238 @@
+"""Figures of an evaluation, drawn from its JSON content only, as SVG and PDF."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from metrics.curves import probit
+
+# what a colour means -> on paper; in the page each becomes var(--<meaning>), so that it follows
+# the reader's light or dark scheme
+COLOURS = {"real": "#1f6fb2", "fake": "#c8501a", "ink": "#222a33", "faint": "#8a94a0"}
+SIZE = (4.8, 3.5)  # inches: 460 CSS pixels, so that text stays legible at 400
+DEVIATE_TICKS = (0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
+SLICES_SHOWN = 40
+
+
+def det(axes, found: dict) -> None:
+    """Detection error trade-off on normal-deviate axes; the dotted line is FRR = FAR."""
+    curve, eer = found["curves"]["error"], _all(found)["figures"].get("eer")
+    far, frr = np.array(curve["far"]), np.array(curve["frr"])
+    inside = (far > 0) & (far < 1) & (frr > 0) & (frr < 1)
+    low = max(0.0005, min([*far[inside], *frr[inside], 0.01]) * 0.7)
+    limits = probit(np.array([low, max(0.6, 1.3 * (eer or 0))]).clip(max=0.995))
+    deviate = [probit(rate.clip(1e-7, 1 - 1e-7)) for rate in (far, frr)]
+    axes.plot(*deviate, color=COLOURS["real"], linewidth=2)
+    axes.plot(limits, limits, color=COLOURS["faint"], linestyle=":", linewidth=1)
+    if eer and 0 < eer < 1:
+        axes.plot(*probit(np.array([[eer], [eer]])), "o", color=COLOURS["fake"], markersize=7)
+        place = probit(np.array([eer, eer]))
+        _label(axes, f"EER {eer:.2%}", place)
+    ticks = [tick for tick in DEVIATE_TICKS if limits[0] <= probit(tick) <= limits[1]]
+    names = [f"{100 * tick:g}" for tick in ticks]
+    axes.set_xticks(probit(np.array(ticks)), names)
+    axes.set_yticks(probit(np.array(ticks)), names)
+    axes.set(xlim=limits, ylim=limits, xlabel="false alarms, FAR (%)", ylabel="misses, FRR (%)")
+
+
+def roc(axes, found: dict) -> None:
+    """Receiver operating characteristic: real files accepted over fake files accepted."""
+    curve, auc = found["curves"]["error"], _all(found)["figures"].get("roc_auc")
+    far, tpr = np.array(curve["far"]), 1 - np.array(curve["frr"])
+    axes.plot(100 * far, 100 * tpr, color=COLOURS["real"], linewidth=2)
+    axes.plot([0, 100], [0, 100], color=COLOURS["faint"], linestyle=":", linewidth=1)
+    if auc is not None:
+        axes.text(95, 8, f"AUC {auc:.4f}", ha="right", color=COLOURS["ink"])
+    axes.set(xlim=(-1, 101), ylim=(-1, 101))
+    axes.set(xlabel="fake accepted, FAR (%)", ylabel="real accepted (%)")
+
+
+def histogram(axes, found: dict) -> None:
+    """Scores by class, each class summing to 100 %; the dashed line is the threshold."""
+    bins = found["curves"]["histogram"]
+    edges, centre = np.array(bins["edges"]), found["setting"]["threshold"]["score"]
+    for name in ("fake", "real"):
+        counts = np.array(bins[name], dtype=float)
+        heights = 100 * counts / counts.sum()
+        axes.stairs(heights, edges, fill=True, alpha=0.45, color=COLOURS[name])
+        axes.stairs(heights, edges, color=COLOURS[name], linewidth=1.3, label=name)
+    if centre is not None and edges[0] <= centre <= edges[-1]:
+        axes.axvline(centre, color=COLOURS["ink"], linestyle="--", linewidth=1, label="threshold")
+    axes.set(xlabel=_score_name(found), ylabel="files of the class (%)")
+    _legend(axes)
+
+
+def reliability(axes, found: dict) -> None:
+    """Stated P(real) against the share of real files, with 95 % Wilson intervals."""
+    bins = found["curves"]["reliability"]
+    stated, observed = np.array(bins["stated"]), np.array(bins["observed"])
+    spans = np.clip([observed - bins["low"], np.array(bins["high"]) - observed], 0, None)
+    axes.plot([0, 1], [0, 1], color=COLOURS["faint"], linestyle=":", linewidth=1)
+    axes.errorbar(
+        stated,
+        observed,
+        yerr=spans,
+        fmt="o-",
+        color=COLOURS["real"],
+        markersize=4,
+        linewidth=1.5,
+        elinewidth=1,
+    )
+    axes.text(0.97, 0.05, f"ECE {bins['ece']:.3f}", ha="right", color=COLOURS["ink"])
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    axes.set(xlabel="stated P(real)", ylabel="share of real files")
+
+
+def cost(axes, found: dict) -> None:
+    """Normalised detection cost over the threshold; 1 is the better of accept-all, reject-all."""
+    curve, setting = found["curves"]["cost"], found["setting"]
+    axes.plot(curve["threshold"], curve["dcf"], color=COLOURS["real"], linewidth=2)
+    lowest = int(np.argmin(curve["dcf"]))
+    point = (curve["threshold"][lowest], curve["dcf"][lowest])
+    axes.plot(*point, "o", color=COLOURS["fake"], markersize=7, label=f"min {point[1]:.3f}")
+    bayes = setting["costs"]["threshold"]
+    actual = _all(found)["figures"].get("act_dcf")
+    name = "Bayes threshold" if actual is None else f"Bayes threshold, act {actual:.3f}"
+    axes.axvline(bayes, color=COLOURS["ink"], linestyle="--", linewidth=1, label=name)
+    axes.axhline(1, color=COLOURS["faint"], linestyle=":", linewidth=1)
+    axes.set(ylim=(0, min(3.0, 1.05 * max(curve["dcf"]))))
+    axes.set(xlabel=f"threshold on the {_score_name(found)}", ylabel="normalised DCF")
+    _legend(axes)
+
+
+def eer_bars(axes, rows: list[dict], names: list[str]) -> None:
+    """EER of each row as a bar with its interval, in the given order from the top."""
+    values = 100 * np.array([row["figures"]["eer"] for row in rows])
+    places = np.arange(len(rows))
+    axes.barh(places, values, color=COLOURS["real"], alpha=0.55, height=0.68)
+    bounds = [row.get("intervals", {}).get("eer") for row in rows]
+    if all(bounds) and all(None not in pair for pair in bounds):
+        low, high = 100 * np.array(bounds).T
+        axes.hlines(places, low, high, color=COLOURS["ink"], linewidth=1.6)
+    axes.set_yticks(places, names)
+    axes.invert_yaxis()
+    axes.set(xlabel="EER (%)", xlim=(0, None))
+    axes.margins(y=0.02)
+
+
+FIGURES: dict[str, Callable] = {
+    "det": det,
+    "roc": roc,
+    "histogram": histogram,
+    "reliability": reliability,
+    "cost": cost,
+}
+
+
+def drawable(found: dict) -> dict[str, Callable]:
+    """Figure name -> a function that draws it on axes; bars for subsets and slices if any."""
+    named = {}
+    if found.get("curves"):
+        named |= {name: _bound(draw, found) for name, draw in FIGURES.items()}
+    groups = {"subsets": found["subsets"][1:]}
+    groups |= {f"by_{name}": part["rows"] for name, part in found.get("slices", {}).items()}
+    for name, rows in groups.items():
+        rows = [row for row in rows if row["figures"].get("eer") is not None][:SLICES_SHOWN]
+        if rows:
+            named[name] = _bars(rows, several=len({row["subset"] for row in rows}) > 1)
+    return named
+
+
+def _bound(draw: Callable, found: dict) -> Callable:
+    def bound(axes) -> None:
+        draw(axes, found)
+
+    bound.height = SIZE[1]
+    return bound
+
+
+def _bars(rows: list[dict], several: bool) -> Callable:
+    names = [
+        row["subset"] if "value" not in row
+        else f"{row['subset']} {row['value']}" if several
+        else row["value"]
+        for row in rows
+    ]  # fmt: skip
+
+    def bound(axes) -> None:
+        eer_bars(axes, rows, [name if len(name) <= 24 else name[:23] + "…" for name in names])
+
+    bound.height = 0.8 + 0.24 * len(rows)
+    return bound
+
+
+def svg(draw: Callable, name: str) -> str:
+    """Inline SVG whose colours are the page's CSS variables and whose text is the page's."""
+    text = _render(draw, name, "svg").decode()
+    text = text[text.index("<svg") :]
+    for meaning, colour in COLOURS.items():
+        text = text.replace(colour, f"var(--{meaning})")
+    return text
+
+
+def save_all(folder: str | os.PathLike, found: dict) -> None:
+    """Each figure as <name>.svg and <name>.pdf; each file appears whole."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, draw in drawable(found).items():
+        for kind in ("svg", "pdf"):
+            temporary = folder / f".{name}.{kind}.part"
+            temporary.write_bytes(_render(draw, name, kind))
+            os.replace(temporary, folder / f"{name}.{kind}")
+
+
+def _render(draw: Callable, name: str, kind: str) -> bytes:
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    style = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": name,  # ids differ between figures of one page, not between runs
+        "font.family": "sans-serif",
+        "font.size": 9.5,
+        "axes.edgecolor": COLOURS["faint"],
+        "axes.labelcolor": COLOURS["ink"],
+        "text.color": COLOURS["ink"],
+        "xtick.color": COLOURS["ink"],
+        "ytick.color": COLOURS["ink"],
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.color": COLOURS["faint"],
+        "grid.alpha": 0.25,
+        "axes.axisbelow": True,
+        "legend.frameon": False,
+    }
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=(SIZE[0], draw.height), layout="constrained")
+        FigureCanvasAgg(figure)
+        figure.patch.set_alpha(0)
+        axes = figure.add_subplot()
+        axes.patch.set_alpha(0)
+        draw(axes)
+        stream = io.BytesIO()
+        metadata = {"Date": None} if kind == "svg" else {"CreationDate": None}
+        figure.savefig(stream, format=kind, metadata=metadata)
+    return stream.getvalue()
+
+
+def _all(found: dict) -> dict:
+    return found["subsets"][0]
+
+
+def _score_name(found: dict) -> str:
+    return "log likelihood ratio" if "calibration" in found else "score (real - fake logit)"
+
+
+def _label(axes, text: str, place) -> None:
+    axes.annotate(text, place, xytext=(9, 7), textcoords="offset points", color=COLOURS["ink"])
+
+
+def _legend(axes) -> None:
+    axes.legend(labelcolor=COLOURS["ink"], fontsize=8.5, loc="best")
