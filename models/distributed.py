@@ -40,9 +40,9 @@ def join_world(*, backend: str | None, device: str, timeout_seconds: float) -> W
     return World(dist.get_rank(), dist.get_world_size(), int(os.environ["LOCAL_RANK"]))
 
 
-def leave_world() -> None:
-    if dist.is_available() and dist.is_initialized():
-        dist.destroy_process_group()
+def backend_in_use() -> str:
+    """The process group's backend; gloo when there is one process and no group."""
+    return dist.get_backend() if dist.is_initialized() else "gloo"
 
 
 def choose_device(wanted: str | None) -> str:

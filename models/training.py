@@ -16,7 +16,7 @@ from models.brain import DetectorBrain
 from models.checkpoints import load_detector
 from models.config import CONFIGS
 from models.detector import Detector, build_detector
-from models.distributed import World, barrier, choose_device, join_world
+from models.distributed import World, backend_in_use, barrier, choose_device, join_world
 from models.train_log import TrainLog, log_to, record_run
 from models.train_stream import TrainStream, ValidStream
 from models.whole_checkpoint import WholeCheckpointer
@@ -37,7 +37,9 @@ def train(hparams: dict, run_options: dict, resolved_yaml: str) -> int:
     refuse_other_model(folder, hparams["model"])
     train_data, valid_data = open_protocols(hparams)
     prepare_folder(folder, resolved_yaml, world)
-    brain = build_brain(hparams, {**run_options, "device": device}, folder, world)
+    # SpeechBrain wraps DDP by the backend it believes in; tell it the one in use.
+    run_options = {**run_options, "device": device, "distributed_backend": backend_in_use()}
+    brain = build_brain(hparams, run_options, folder, world)
     train_stream = make_train_stream(hparams, train_data, world, device)
     valid_stream = make_valid_stream(hparams, valid_data, world, device)
     brain.fit_stream(train_stream, valid_stream)
