@@ -1,0 +1,273 @@
+"""What every distance shares: the pool it is measured on and the result it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from drift.embeddings import EmbeddingSet, embedding_set
+from drift.null import (
+    LEVELS,
+    MINIMUM_RELABELLINGS,
+    MINIMUM_ROWS,
+    count_relabellings,
+    draw_relabellings,
+    p_value,
+    status_of,
+)
+from drift.reference import Reference, fit_reference
+
+
+@dataclass(frozen=True)
+class Result:
+    """One distance of one comparison.
+
+    `value` is the distance, biased upwards as every distance between finite samples is; `null`
+    maps a level to that quantile of the relabelled distances at the same sizes; `effect` is the
+    value less the null's median, so 0 means "as far apart as equal samples are"; `unit` is the
+    unit of both. `status` is ok, warn, alarm or insufficient; `n`, `m` reference and incoming rows.
+    """
+
+    name: str
+    value: float
+    null: Mapping[float, float]
+    p: float
+    effect: float
+    unit: str
+    n: int
+    m: int
+    draws: int
+    seed: int
+    status: str
+    note: str = ""
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a distance class returns: `values` (B + 1,), the actual labelling first."""
+
+    values: np.ndarray
+    details: dict[str, object] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Reference rows, then incoming rows, and every relabelling of them.
+
+    `coordinates` (n + m, D) float32 in reference deviations, `score` (n + m,) likewise or None;
+    `predicted_fake` (n + m,) bool or None; `is_reference` (B + 1, n + m) bool; `blocks` (n + m,)
+    numbers rows that belong together; `wanted` names the distances that share the sweeps.
+    """
+
+    reference: Reference
+    coordinates: np.ndarray
+    score: np.ndarray | None
+    predicted_fake: np.ndarray | None
+    is_reference: np.ndarray
+    blocks: np.ndarray
+    n: int
+    m: int
+    seed: int
+    wanted: frozenset[str]
+
+    @property
+    def draws(self) -> int:
+        return len(self.is_reference) - 1
+
+    @cached_property
+    def device(self):
+        import torch
+
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    def tensor(self, array: np.ndarray, dtype: str = "float32"):
+        """A torch tensor on the accelerator, where there is one."""
+        import torch
+
+        return torch.as_tensor(array, dtype=getattr(torch, dtype), device=self.device)
+
+    @cached_property
+    def ranked(self):
+        from drift.sweeps import sweep_ranks
+
+        edges = self.tensor(self.reference.scale.edges)
+        return sweep_ranks(
+            self.tensor(self.coordinates),
+            self.tensor(self.is_reference),
+            wanted=self.wanted,
+            edges=edges,
+        )
+
+    @cached_property
+    def pairs(self):
+        from drift.sweeps import sweep_pairs
+
+        return sweep_pairs(
+            self.tensor(self.coordinates),
+            self.tensor(self.is_reference),
+            bandwidth=self.reference.scale.bandwidth,
+            wanted=self.wanted,
+        )
+
+
+def make_pool(
+    reference: Reference,
+    incoming: EmbeddingSet,
+    *,
+    draws: int,
+    seed: int,
+    wanted: Iterable[str],
+    incoming_groups: np.ndarray | None = None,
+) -> Pool:
+    """Put both sides together and draw the relabellings, by groups where both sides have them."""
+    n, m = len(reference.sample), len(incoming)
+    reference_groups = reference.groups if incoming_groups is not None else None
+    rng = np.random.default_rng([seed, 3])
+    is_reference = draw_relabellings(
+        n, m, draws, rng, reference_groups=reference_groups, incoming_groups=incoming_groups
+    )
+    if reference_groups is None or incoming_groups is None:
+        blocks = np.arange(n + m)
+    else:
+        first = np.unique(reference_groups, return_inverse=True)[1]
+        second = np.unique(incoming_groups, return_inverse=True)[1]
+        blocks = np.concatenate([first, first.max() + 1 + second])
+    scale, score, fake = reference.scale, None, None
+    if reference.sample.logits is not None and incoming.logits is not None:
+        both = np.concatenate([reference.sample.score, incoming.score])
+        score, fake = scale.standardise_score(both), both < 0
+    coordinates = np.concatenate([reference.coordinates, scale.standardise(incoming.embeddings)])
+    return Pool(
+        reference, coordinates, score, fake, is_reference, blocks, n, m, seed, frozenset(wanted)
+    )  # fmt: skip
+
+
+class Distance:
+    """A distance: `fit(reference)` once, `compare(incoming)` as often as utterances arrive.
+
+    A subclass names itself and its unit and measures a `Pool` under every relabelling at once;
+    larger values mean more drift.
+    """
+
+    name: ClassVar[str]
+    unit: ClassVar[str]
+    needs_logits: ClassVar[bool] = False
+
+    def fit(self, reference: Reference | EmbeddingSet | np.ndarray, *, seed: int = 0) -> Distance:
+        """Keep the reference, fitting one where plain embeddings (N, D) are given."""
+        if isinstance(reference, np.ndarray):
+            reference = embedding_set(reference)
+        if isinstance(reference, EmbeddingSet):
+            reference = fit_reference(reference, seed=seed)
+        self.reference = reference
+        return self
+
+    def compare(
+        self,
+        incoming: EmbeddingSet | np.ndarray,
+        *,
+        draws: int = 200,
+        seed: int = 0,
+        alpha: float = 0.05,
+    ) -> Result:
+        """The distance of `incoming` from the fitted reference."""
+        if isinstance(incoming, np.ndarray):
+            incoming = embedding_set(incoming)
+        self.reference.check(incoming)
+        return measure([self], self.reference, incoming, draws=draws, seed=seed, alpha=alpha)[0][0]
+
+    def measure(self, pool: Pool) -> Measurement:
+        raise NotImplementedError
+
+
+def missing_data(distance: Distance, reference: Reference, incoming: EmbeddingSet) -> str:
+    """Why a distance cannot be measured on these two, or an empty text."""
+    if distance.needs_logits:
+        if reference.sample.logits is None or incoming.logits is None:
+            return "no logits on both sides"
+    elif reference.sample.dimensions == 0:
+        return "no embeddings, scores only"
+    return ""
+
+
+def too_little_data(
+    reference: Reference, incoming: EmbeddingSet, incoming_groups: np.ndarray | None
+) -> str:
+    """Why the sizes allow no statement, or an empty text."""
+    n, m = len(reference.sample), len(incoming)
+    if min(n, m) < MINIMUM_ROWS:
+        return f"fewer than {MINIMUM_ROWS} rows"
+    if incoming_groups is not None and reference.groups is not None:
+        units = len(np.unique(reference.groups)), len(np.unique(incoming_groups))
+        if count_relabellings(*units) < MINIMUM_RELABELLINGS:
+            return f"{units[0]} and {units[1]} groups are too few to deal anew"
+    return ""
+
+
+def measure(
+    distances: Iterable[Distance],
+    reference: Reference,
+    incoming: EmbeddingSet,
+    *,
+    draws: int,
+    seed: int,
+    alpha: float,
+    incoming_groups: np.ndarray | None = None,
+) -> tuple[list[Result], np.ndarray]:
+    """The results of several distances on shared relabellings, and their values (k, B + 1).
+
+    The second array holds the measured distances only, in order, for `null.combined_p`.
+    """
+    distances = list(distances)
+    missing = {d.name: missing_data(d, reference, incoming) for d in distances}
+    little = too_little_data(reference, incoming, incoming_groups)
+    measured = [d for d in distances if not (little or missing[d.name])]
+    pool = None
+    if measured:
+        pool = make_pool(
+            reference,
+            incoming,
+            draws=draws,
+            seed=seed,
+            wanted=[d.name for d in measured],
+            incoming_groups=incoming_groups,
+        )
+    results, values = [], []
+    sizes = {"n": len(reference.sample), "m": len(incoming), "seed": seed}
+    for distance in distances:
+        empty = Result(
+            name=distance.name, value=np.nan, null={}, p=np.nan, effect=np.nan, unit=distance.unit,
+            draws=0, status="insufficient", note=little or missing[distance.name], **sizes,
+        )  # fmt: skip
+        if distance not in measured:
+            results.append(empty)
+            continue
+        taken = distance.measure(pool)
+        results.append(_conclude(empty, taken, draws, alpha))
+        values.append(taken.values)
+    return results, np.array(values).reshape(len(values), -1)
+
+
+def _conclude(empty: Result, taken: Measurement, draws: int, alpha: float) -> Result:
+    value, p = float(taken.values[0]), p_value(taken.values)
+    null = {
+        level: float(q)
+        for level, q in zip(LEVELS, np.quantile(taken.values[1:], LEVELS), strict=True)
+    }
+    return replace(
+        empty,
+        value=value,
+        null=null,
+        p=p,
+        effect=value - null[0.5],
+        draws=draws,
+        status=status_of(p, alpha),
+        note=taken.note,
+        details=taken.details,
+    )

@@ -1,0 +1,345 @@
+"""Embedding files: what `main.py analysis` writes, and plain .npy, .npz, .parquet and score CSVs.
+
+Rows are streamed, so a seeded subsample of a file larger than memory can be read, and every row
+passes a finite check whether it is kept or not. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from protocols.schema import REAL, UNKNOWN, UserError
+
+DEFAULT_MAX_ROWS = 12_000
+_BLOCK_BYTES = 1 << 26
+_RESERVED = ("ids", "labels", "logits", "embeddings", "meta")
+
+
+@dataclass(frozen=True)
+class EmbeddingSet:
+    """N utterances: `embeddings` (N, D) float32, with what is known of each row.
+
+    `logits` (N, 2) float64 [fake, real] or None; `labels` (N,) 1 real, 0 fake, -1 unknown;
+    `columns` are further words of each row, (N,) text; `meta` says which model made the file;
+    `total_rows` is what the file held before a subsample.
+    """
+
+    ids: np.ndarray
+    embeddings: np.ndarray
+    logits: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    meta: dict = field(default_factory=dict)
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+    total_rows: int | None = None
+    name: str = "embeddings"
+
+    def __len__(self) -> int:
+        return len(self.embeddings)
+
+    @property
+    def dimensions(self) -> int:
+        return self.embeddings.shape[1]
+
+    @property
+    def score(self) -> np.ndarray | None:
+        """(N,) real-minus-fake logit difference, or None without logits."""
+        return None if self.logits is None else self.logits[:, 1] - self.logits[:, 0]
+
+    @property
+    def predicted_real(self) -> np.ndarray | None:
+        """(N,) bool: P(real) >= 0.5, that is a difference of at least 0."""
+        return None if self.logits is None else self.score >= 0.0
+
+    def take(self, rows: np.ndarray) -> EmbeddingSet:
+        """The set of the given rows (indices or mask), in that order."""
+        return replace(
+            self,
+            ids=self.ids[rows],
+            embeddings=self.embeddings[rows],
+            logits=None if self.logits is None else self.logits[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            columns={name: values[rows] for name, values in self.columns.items()},
+        )
+
+    def column(self, name: str) -> np.ndarray:
+        """(N,) text of a column; refused by name when nothing supplies it."""
+        if name not in self.columns:
+            known = ", ".join(sorted(self.columns)) or "none"
+            raise UserError(
+                f"{self.name} has no column {name!r} (known: {known}): "
+                "give a protocol that has it with --protocol"
+            )
+        return self.columns[name]
+
+
+def embedding_set(embeddings: np.ndarray, *, name: str = "embeddings", **known) -> EmbeddingSet:
+    """An `EmbeddingSet` from arrays, checked: shapes agree, IDs are unique, numbers are finite."""
+    embeddings = np.asarray(embeddings)
+    if embeddings.ndim != 2 or embeddings.dtype.kind not in "fiu":
+        raise UserError(
+            f"{name} holds an array of shape {embeddings.shape} and type {embeddings.dtype}: "
+            "expected numbers of shape (utterances, dimensions)"
+        )
+    rows = len(embeddings)
+    if known.get("ids") is None:
+        known["ids"] = np.array([f"row-{i:07d}" for i in range(rows)])
+    for key in ("ids", "logits", "labels"):
+        if known.get(key) is not None:
+            known[key] = np.asarray(known[key])
+            _check_length(known[key], rows, f"{key} of {name}")
+    for column, values in known.get("columns", {}).items():
+        _check_length(values, rows, f"column {column!r} of {name}")
+    ids = known["ids"] = known["ids"].astype(str)
+    unique, first, count = np.unique(ids, return_index=True, return_counts=True)
+    if len(unique) != rows:
+        worst = int(np.argmax(count > 1))
+        raise UserError(f"{name} has the ID {unique[worst]!r} {count[worst]} times: IDs are unique")
+    embeddings = np.ascontiguousarray(embeddings, dtype=np.float32)
+    if known.get("logits") is not None:
+        known["logits"] = known["logits"].astype(np.float64)
+        if known["logits"].shape != (rows, 2):
+            raise UserError(f"logits of {name} have shape {known['logits'].shape}: expected (N, 2)")
+        _refuse_non_finite(known["logits"], ids, f"logits in {name}")
+    _refuse_non_finite(embeddings, ids, f"embedding in {name}")
+    return EmbeddingSet(embeddings=embeddings, name=name, **known)
+
+
+def _check_length(values: np.ndarray, rows: int, what: str) -> None:
+    if len(values) != rows:
+        raise UserError(f"{what}: {len(values)} entries for {rows} embeddings")
+
+
+def _refuse_non_finite(values: np.ndarray, ids: np.ndarray | None, what: str, start: int = 0):
+    finite = np.isfinite(values).all(axis=1)
+    if not finite.all():
+        row = start + int(np.argmin(finite))
+        who = f"row {row}" if ids is None else f"row {row} (ID {ids[row]!r})"
+        raise UserError(f"{who} has a non-finite {what}: drop that utterance or score it again")
+
+
+def read_embeddings(
+    path: str | Path, *, max_rows: int | None = None, rng: np.random.Generator | None = None
+) -> EmbeddingSet:
+    """The embeddings of a file; above `max_rows`, that many rows drawn by `rng`, in file order."""
+    path = Path(path)
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise UserError(f"{path} is not an embedding file: expected one of {', '.join(READERS)}")
+    if not path.is_file():
+        raise UserError(f"{path} does not exist: write it with main.py analysis")
+
+    def choose(total: int) -> np.ndarray | None:
+        if max_rows is None or total <= max_rows:
+            return None
+        if rng is None:
+            raise ValueError("a subsample needs a random generator")
+        return np.sort(rng.choice(total, max_rows, replace=False))
+
+    try:
+        return reader(path, choose)
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} cannot be read as embeddings: {error}") from error
+
+
+Choose = Callable[[int], "np.ndarray | None"]
+
+
+def _array_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    version = np.lib.format.read_magic(stream)
+    read_header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if read_header is None:
+        raise ValueError(f"array format {version} is not supported")
+    shape, fortran_order, dtype = read_header(stream)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, which are never unpickled")
+    if fortran_order:
+        raise ValueError("it is stored column by column: save it with numpy.ascontiguousarray")
+    return shape, dtype
+
+
+def _stream_rows(stream: BinaryIO, choose: Choose, what: str) -> tuple[np.ndarray, np.ndarray]:
+    """The chosen rows (float32) of a 2-D array in .npy format, and their indices."""
+    shape, dtype = _array_header(stream)
+    if len(shape) != 2 or dtype.kind not in "fiu":
+        raise ValueError(f"shape {shape}, type {dtype}: expected numbers (utterances, dimensions)")
+    total, dimensions = shape
+    chosen = choose(total)
+    rows = np.arange(total) if chosen is None else chosen
+    kept = np.empty((len(rows), dimensions), np.float32)
+    row_bytes = dimensions * dtype.itemsize
+    step = max(1, _BLOCK_BYTES // max(row_bytes, 1))
+    for start in range(0, total, step):
+        count = min(step, total - start)
+        data = stream.read(count * row_bytes)
+        if len(data) != count * row_bytes:
+            raise ValueError("it ends early: write it again")
+        block = np.frombuffer(data, dtype).reshape(count, dimensions)
+        _refuse_non_finite(block, None, f"embedding in {what}", start)
+        low, high = np.searchsorted(rows, [start, start + count])
+        kept[low:high] = block[rows[low:high] - start]
+    return kept, rows
+
+
+def _read_npy(path: Path, choose: Choose) -> EmbeddingSet:
+    with path.open("rb") as stream:
+        shape, _ = _array_header(stream)
+        stream.seek(0)
+        embeddings, rows = _stream_rows(stream, choose, path.name)
+    ids = np.array([f"row-{i:07d}" for i in rows])
+    return embedding_set(embeddings, ids=ids, total_rows=shape[0], name=path.name)
+
+
+def _embedding_member(archive: zipfile.ZipFile) -> str:
+    names = [name.removesuffix(".npy") for name in archive.namelist()]
+    if "embeddings" in names:
+        return "embeddings"
+    matrices = []
+    for name in names:
+        with archive.open(name + ".npy") as stream:
+            shape, dtype = _array_header(stream)
+        if len(shape) == 2 and dtype.kind == "f" and name != "logits":
+            matrices.append(name)
+    if len(matrices) != 1:
+        raise ValueError(f"it has no array 'embeddings' and {len(matrices)} other matrices")
+    return matrices[0]
+
+
+def _read_npz(path: Path, choose: Choose) -> EmbeddingSet:
+    with zipfile.ZipFile(path) as archive:
+        member = _embedding_member(archive)
+        with archive.open(member + ".npy") as stream:
+            total = _array_header(stream)[0][0]
+        with archive.open(member + ".npy") as stream:
+            embeddings, rows = _stream_rows(stream, choose, path.name)
+    known: dict = {"ids": np.array([f"row-{i:07d}" for i in rows]), "columns": {}}
+    with np.load(path, allow_pickle=False) as archive:
+        for name in archive.files:
+            if name == member:
+                continue
+            values = archive[name]
+            if name == "meta":
+                known["meta"] = json.loads(str(values))
+            elif name in _RESERVED:
+                _check_length(values, total, f"array {name!r} of {path.name}")
+                known[name] = values[rows]
+            elif values.ndim == 1 and len(values) == total:
+                known["columns"][name] = values[rows].astype(str)
+    return embedding_set(embeddings, total_rows=total, name=path.name, **known)
+
+
+def _parquet_matrix(batch, names: list[str]) -> np.ndarray:
+    """(rows, D) float32 of a list column, or of several numeric columns side by side."""
+    if len(names) == 1 and hasattr(batch.column(names[0]), "flatten"):
+        column = batch.column(names[0])
+        flat = column.flatten().to_numpy(zero_copy_only=False)
+        if len(column) and len(flat) % len(column):
+            raise ValueError(f"the lists of column {names[0]!r} differ in length")
+        return flat.reshape(len(column), -1).astype(np.float32)
+    columns = [batch.column(name).to_numpy(zero_copy_only=False) for name in names]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _parquet_layout(schema) -> tuple[list[str], str | None]:
+    """Which columns are the embedding, and which one is the ID."""
+    import pyarrow as pa
+
+    identifier = next((n for n in ("ID", "id", "ids") if n in schema.names), None)
+    for name in ("embedding", "embeddings"):
+        if name in schema.names:
+            return [name], identifier
+    plain = [f.name for f in schema if pa.types.is_floating(f.type)]
+    if not plain:
+        raise ValueError("it has neither a column 'embedding' nor numeric columns")
+    return plain, identifier
+
+
+def _read_parquet(path: Path, choose: Choose) -> EmbeddingSet:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+    except pa.ArrowInvalid as error:
+        raise ValueError(str(error)) from error
+    matrix, identifier = _parquet_layout(file.schema_arrow)
+    total = file.metadata.num_rows
+    chosen = choose(total)
+    rows = np.arange(total) if chosen is None else chosen
+    others = [n for n in file.schema_arrow.names if n not in matrix]
+    kept: dict[str, list] = {name: [] for name in others}
+    blocks, start = [], 0
+    for batch in file.iter_batches(batch_size=8192):
+        low, high = np.searchsorted(rows, [start, start + len(batch)])
+        block = _parquet_matrix(batch, matrix)
+        _refuse_non_finite(block, None, f"embedding in {path.name}", start)
+        picked = rows[low:high] - start
+        blocks.append(block[picked])
+        for name in others:
+            kept[name].extend(batch.column(name).take(pa.array(picked)).to_pylist())
+        start += len(batch)
+    known: dict = {"columns": {}}
+    for name, values in kept.items():
+        if name == identifier:
+            known["ids"] = np.array(values, dtype=str)
+        elif name in ("label", "labels", "Label"):
+            known["labels"] = np.array(values).astype(np.int8)
+        elif name == "logits":
+            known["logits"] = np.array(values, dtype=np.float64)
+        else:
+            known["columns"][name] = np.array(values).astype(str)
+    if identifier is None:
+        known["ids"] = np.array([f"row-{i:07d}" for i in rows])
+    note = (file.schema_arrow.metadata or {}).get(b"meta")
+    if note:
+        known["meta"] = json.loads(note)
+    return embedding_set(np.concatenate(blocks), total_rows=total, name=path.name, **known)
+
+
+def _read_score_csv(path: Path, choose: Choose) -> EmbeddingSet:
+    """A score CSV: no embeddings (D = 0), so that `score` alone can be watched."""
+    from dataio.scores import read_scores
+
+    scores = read_scores(path)
+    ids = np.asarray(scores.ids)
+    chosen = choose(len(ids))
+    rows = np.arange(len(ids)) if chosen is None else chosen
+    return embedding_set(
+        np.empty((len(rows), 0), np.float32),
+        ids=ids[rows],
+        logits=np.asarray(scores.logits)[rows],
+        labels=np.asarray(scores.labels)[rows],
+        total_rows=len(ids),
+        name=path.name,
+    )
+
+
+READERS: dict[str, Callable[[Path, Choose], EmbeddingSet]] = {
+    ".npz": _read_npz,
+    ".npy": _read_npy,
+    ".parquet": _read_parquet,
+    ".csv": _read_score_csv,
+}
+
+
+def labelled(sample: EmbeddingSet) -> bool:
+    """Whether both classes are known, so that an error rate can be given."""
+    if sample.labels is None or sample.logits is None:
+        return False
+    known = sample.labels[sample.labels != UNKNOWN]
+    return bool((known == REAL).any() and (known != REAL).any())
+
+
+def iter_rows(total: int, size: int) -> Iterator[slice]:
+    """Consecutive blocks of at most `size` rows."""
+    for start in range(0, total, size):
+        yield slice(start, min(start + size, total))

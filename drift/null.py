@@ -1,0 +1,110 @@
+"""What distances look like when nothing has changed: relabellings, p-values, corrections.
+
+Reference and incoming rows are put in one pool. If both come from one distribution, every way of
+calling `n` of the pool "reference" and the other `m` "incoming" was equally likely, so the
+distances of random relabellings are draws from the null distribution *at the comparison's own
+sizes*, whatever n and m are. With B draws, p = (k + 1) / (B + 1), where k of them reach the
+observed distance, and P(p <= alpha) <= alpha exactly: no sample size is "large enough" or not.
+
+Rows of one speaker or one source file are not independent. Given groups, whole groups change
+sides, and the same argument holds with groups in place of rows.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+LEVELS = (0.05, 0.5, 0.95, 0.99)  # null quantiles every result carries
+MINIMUM_ROWS = 20  # on each side; below this a result says "insufficient"
+MINIMUM_RELABELLINGS = 100  # distinct ones; with fewer, p <= 0.05 hangs on a handful of groups
+
+# Equal up to float32 rounding: a null value this close to the observed one counts as reaching it.
+_TIE = 1e-6
+
+
+def draw_relabellings(
+    n: int,
+    m: int,
+    draws: int,
+    rng: np.random.Generator,
+    *,
+    reference_groups: np.ndarray | None = None,
+    incoming_groups: np.ndarray | None = None,
+) -> np.ndarray:
+    """(draws + 1, n + m) bool, true where a row is called reference; row 0 is the actual labelling.
+
+    With groups (one name a row on each side), a group changes sides as a whole; the number of
+    groups on each side is kept, so the row counts vary where groups differ in size. A group that
+    occurs on both sides counts as two blocks.
+    """
+    actual = np.arange(n + m) < n
+    if reference_groups is None or incoming_groups is None:
+        shuffled = rng.permuted(np.tile(actual, (draws, 1)), axis=1)
+        return np.vstack([actual, shuffled])
+    reference_units, reference_block = np.unique(reference_groups, return_inverse=True)
+    incoming_units, incoming_block = np.unique(incoming_groups, return_inverse=True)
+    block = np.concatenate([reference_block, len(reference_units) + incoming_block])
+    units = np.arange(len(reference_units) + len(incoming_units)) < len(reference_units)
+    shuffled = rng.permuted(np.tile(units, (draws, 1)), axis=1)
+    return np.vstack([units, shuffled])[:, block]
+
+
+def count_relabellings(reference_units: int, incoming_units: int) -> int:
+    """How many distinct ways there are to deal the units to two sides."""
+    return math.comb(reference_units + incoming_units, incoming_units)
+
+
+def p_value(values: np.ndarray) -> float:
+    """(k + 1) / (B + 1) for `values` (B + 1,), the observed distance first; large means drift."""
+    return float(ranks(values)[0])
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """(B + 1,): the p-value each labelling would have had, were it the observed one."""
+    tolerance = _TIE * np.abs(values).max(initial=0.0)
+    ordered = np.sort(values)
+    reached = len(values) - np.searchsorted(ordered, values - tolerance, side="left")
+    return reached / len(values)
+
+
+def combined_p(values: np.ndarray) -> float:
+    """One p-value for several distances of the same relabellings, `values` (distances, B + 1).
+
+    Each labelling is judged by its smallest p over the distances (Tippett), ties by the product
+    of all (Fisher); where the observed one stands among all labellings is its p-value. It keeps
+    alpha exactly however the distances depend on each other, which ten separate tests do not.
+    """
+    each = np.stack([ranks(row) for row in values])
+    smallest, product = each.min(axis=0), np.log(each).sum(axis=0)
+    before = smallest < smallest[0]
+    tied = np.isclose(smallest, smallest[0], rtol=1e-9, atol=0.0)
+    at_least = before | (tied & (product <= product[0] + 1e-9))
+    return float(at_least.mean())
+
+
+def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
+    """Adjusted p-values over the last axis of `p` (..., S) (Benjamini and Hochberg 1995)."""
+    count = p.shape[-1]
+    order = np.argsort(p, axis=-1)
+    scaled = np.take_along_axis(p, order, axis=-1) * count / np.arange(1, count + 1)
+    scaled = np.minimum.accumulate(scaled[..., ::-1], axis=-1)[..., ::-1]
+    adjusted = np.empty_like(scaled)
+    np.put_along_axis(adjusted, order, np.minimum(scaled, 1.0), axis=-1)
+    return adjusted
+
+
+def draws_for(tests: int, draws: int, alpha: float) -> int:
+    """Enough draws that one drifted test among `tests` can pass the correction alone.
+
+    Its p must come below alpha / tests, and no p is below 1 / (B + 1).
+    """
+    return max(draws, math.ceil(2 * tests / alpha))
+
+
+def status_of(p: float, alpha: float) -> str:
+    """`alarm` up to alpha, `warn` up to twice alpha, else `ok`."""
+    if p <= alpha:
+        return "alarm"
+    return "warn" if p <= 2 * alpha else "ok"
