@@ -37,7 +37,7 @@ class Notches:
     @property
     def reach(self) -> int:
         """Samples on either side of the centre that the longest cascade sees (at least 1)."""
-        return max(1, int((self.taps // 2).sum(axis=1).max()))
+        return max(1, int((self.taps // 2).sum(axis=-1).max()))
 
 
 def block_size(reach: int) -> int:
@@ -46,6 +46,11 @@ def block_size(reach: int) -> int:
     while size < 4 * reach:
         size *= 2
     return size
+
+
+def rounded(rows: int) -> int:
+    """Up to a multiple of 64, so that one cached table serves many draws."""
+    return -(-rows // 64) * 64
 
 
 @lru_cache(maxsize=8)
@@ -59,29 +64,37 @@ def cosines(rows: int, size: int) -> np.ndarray:
     return table
 
 
+@lru_cache(maxsize=8)
+def windows(rows: int) -> np.ndarray:
+    """(rows, rows): row m is the right half of a Hamming window of 2 m + 1 taps over pi j.
+
+    Column j is the distance from the centre, where the division is left out; zero beyond m.
+    """
+    half, distance = np.ogrid[:rows, :rows]
+    window = 0.54 + 0.46 * np.cos(np.pi * distance / np.maximum(half, 1))
+    window[:, 1:] /= np.pi * distance[:, 1:]
+    window[:, 0] = 1
+    return np.where(distance <= half, window, 0)
+
+
 def half_filters(notches: Notches) -> np.ndarray:
     """Taps of each filter from its centre outwards, (F, N, longest half + 1).
 
     The ideal band-stop response is the unit pulse less the ideal band-pass, i.e. for distance j > 0
     (sin(w1 j) - sin(w2 j)) / (pi j) and 1 - (w2 - w1) / pi at the centre, under a Hamming window.
     """
-    edges_hz = np.stack(
-        [notches.centre_hz - notches.width_hz / 2, notches.centre_hz + notches.width_hz / 2]
-    )
     nyquist = notches.sample_rate / 2
-    low, high = edges_hz
-    low = np.where(low <= 0, EDGE_HZ, low)
-    high = np.where(high >= nyquist, nyquist - EDGE_HZ, high)
-    halves = (notches.taps // 2)[..., None]  # (F, N, 1)
-    distance = np.arange(halves.max() + 1)
-    omega = np.pi / nyquist * np.stack([low, high])[..., None]  # (2, F, N, 1), radians a sample
-    sines = np.sin(omega * distance)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ideal = (sines[0] - sines[1]) / (np.pi * distance)
-        window = 0.54 + 0.46 * np.cos(np.pi * distance / halves)
-    ideal[..., 0] = 1 - (high - low) / nyquist
-    window[..., 0] = 1
-    return np.where(distance <= halves, ideal * window, 0.0)
+    low = notches.centre_hz - notches.width_hz / 2
+    high = notches.centre_hz + notches.width_hz / 2
+    low[low <= 0] = EDGE_HZ
+    high[high >= nyquist] = nyquist - EDGE_HZ
+    halves = notches.taps // 2
+    longest = int(halves.max())
+    turns = np.pi / nyquist * np.arange(longest + 1)  # radians at distance j for 1 Hz
+    filters = np.sin(low[..., None] * turns) - np.sin(high[..., None] * turns)
+    filters[..., 0] = 1 - (high - low) / nyquist
+    filters *= windows(rounded(longest + 1))[halves, : longest + 1]
+    return filters
 
 
 def amplitudes(notches: Notches, size: int) -> np.ndarray:
@@ -92,14 +105,15 @@ def amplitudes(notches: Notches, size: int) -> np.ndarray:
     pi k / 512, k < 512, is `gain_db`.
     """
     halves = half_filters(notches)
-    longest = halves.shape[-1]
-    table = cosines(-(-longest // 64) * 64, size)  # rounded up: one cached table for many draws
-    single = halves @ table[:longest]
-    single = np.where(single[..., :1] < 0, -single, single)
+    bank, longest = halves.shape[:2], halves.shape[-1]
+    table = cosines(rounded(longest), size)[:longest]
+    single = (halves.reshape(-1, longest) @ table).reshape(*bank, -1)
     cascade = single.prod(axis=1)
+    cascade *= np.sign(single[..., 0]).prod(axis=1, keepdims=True)
     on_grid = cascade[:, : size // 2 : size // 2 // GRID]
     scale = 10 ** (notches.gain_db / 20) / np.abs(on_grid).max(axis=1)
-    return cascade * scale[:, None]
+    cascade *= scale[:, None]
+    return cascade
 
 
 def filter_powers(waveform: np.ndarray, notches: Notches) -> np.ndarray:
@@ -112,24 +126,27 @@ def filter_powers(waveform: np.ndarray, notches: Notches) -> np.ndarray:
     size = block_size(reach)
     hop = size - 2 * reach
     blocks = -(-waveform.size // hop)
-    padded = np.zeros(blocks * hop + 2 * reach, waveform.dtype)
+    padded = np.zeros((blocks + 1) * hop, waveform.dtype)
     padded[reach - 1 : reach - 1 + waveform.size] = waveform
-    windows = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]  # (blocks, size)
+    rows = padded.reshape(blocks + 1, hop)
     responses = amplitudes(notches, size).astype(waveform.dtype)
     filtered = np.empty((blocks, hop), waveform.dtype)
     for first in range(0, blocks, GROUP):
-        group = slice(first, first + GROUP)
-        filtered[group] = _filter_frames(windows[group], responses)[:, reach : reach + hop]
+        last = min(first + GROUP, blocks)
+        frames = np.empty((last - first, size), waveform.dtype)
+        frames[:, :hop] = rows[first:last]
+        frames[:, hop:] = rows[first + 1 : last + 1, : 2 * reach]
+        filtered[first:last] = _filter_frames(frames, responses)[:, reach : reach + hop]
     return filtered.reshape(-1)[: waveform.size]
 
 
 def _filter_frames(frames: np.ndarray, responses: np.ndarray) -> np.ndarray:
-    """Circular form of `filter_powers` on each row of (blocks, size); in place where it can be."""
-    frames = np.ascontiguousarray(frames)
-    power = frames.copy()
-    spectrum = fft.rfft(power) * responses[0]
+    """Circular form of `filter_powers` on each row of (blocks, size)."""
+    power = frames
+    spectrum = fft.rfft(power)
+    spectrum *= responses[0]
     for response in responses[1:]:
-        power *= frames
+        power = power * frames
         term = fft.rfft(power)
         term *= response
         spectrum += term

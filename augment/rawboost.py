@@ -220,10 +220,14 @@ def draw_impulsive(rawboost: RawBoost, length: int, rng: np.random.Generator) ->
 
 def white_noise(length: int, rng: np.random.Generator) -> np.ndarray:
     """Standard normal (length,) float32 by Box and Muller: a third of NumPy's ziggurat's time."""
-    uniform = rng.random((2, -(-length // 2)), dtype=np.float32)
-    radius = np.sqrt(-2 * np.log(1 - uniform[0]))  # 1 - u is in (0, 1]
-    angle = np.float32(2 * np.pi) * uniform[1]
-    return (radius * np.stack([np.cos(angle), np.sin(angle)])).reshape(-1)[:length]
+    uniform, angle = rng.random((2, -(-length // 2)), dtype=np.float32)
+    radius = np.sqrt(-2 * np.log(1 - uniform))  # 1 - u is in (0, 1]
+    angle *= np.float32(2 * np.pi)
+    noise = np.empty((2, angle.size), np.float32)
+    np.cos(angle, out=noise[0])
+    np.sin(angle, out=noise[1])
+    noise *= radius
+    return noise.reshape(-1)[:length]
 
 
 def draw_stationary(rawboost: RawBoost, length: int, rng: np.random.Generator) -> StationaryDraw:
@@ -260,7 +264,7 @@ def add_impulsive(waveform: np.ndarray, draw: ImpulsiveDraw) -> np.ndarray:
 
 def add_stationary(waveform: np.ndarray, draw: StationaryDraw) -> np.ndarray:
     """Eq. 5 of Tak et al. 2022: coloured noise at an SNR over the utterance; no peak limit."""
-    noise = filter_powers(draw.noise.astype(waveform.dtype), draw.notches)
+    noise = filter_powers(draw.noise.astype(waveform.dtype, copy=False), draw.notches)
     noise_norm = np.sqrt(noise @ noise)
     if noise_norm == 0:  # an empty band, or a filter of one tap on one sample
         return waveform
