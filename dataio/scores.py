@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from protocols.schema import FAKE, REAL, UNKNOWN, UNLABELLED, UserError, label_to_int
+from protocols.schema import FAKE, REAL, UNKNOWN, UNLABELLED, UserError, label_to_int, subset_of
 
 HEADER = ["ID", "Score", "Label"]
 LABEL_CELLS = {str(REAL): REAL, str(FAKE): FAKE} | {word: UNKNOWN for word in UNLABELLED}
@@ -155,18 +155,14 @@ def read_table(path: str | os.PathLike, columns: Iterable[str], delimiter: str =
 
 
 def subset_index(ids: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Subset names (sorted) and each row's index (N,) into them; `protocols.schema.subset_of`
-    for a million IDs at once."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    parts = pc.split_pattern(pa.array(ids, pa.string()), pattern="-", max_splits=1)
-    coded = pc.list_element(parts, 0).dictionary_encode()
-    names = coded.dictionary.to_pylist()
-    order = np.argsort(np.array(names, dtype=str)) if names else np.zeros(0, int)
+    """Subset names (sorted) and each row's index (N,) into them."""
+    found: dict[str, int] = {}
+    codes = (found.setdefault(subset_of(key), len(found)) for key in ids)
+    index = np.fromiter(codes, dtype=np.int64, count=len(ids))
+    names = sorted(found)
     rank = np.empty(len(names), dtype=np.int64)
-    rank[order] = np.arange(len(names))
-    return [names[i] for i in order], rank[coded.indices.to_numpy()]
+    rank[[found[name] for name in names]] = np.arange(len(names))
+    return names, rank[index]
 
 
 def diagnose(
@@ -256,7 +252,7 @@ def _read_columns(path: str | os.PathLike) -> Scores | None:
     labels = parse_labels(table["Label"], LABEL_CELLS)
     if logits is None or labels is None or has_repeats(ids):
         return None
-    return Scores(ids.to_numpy(zero_copy_only=False), logits, labels, path=str(path))
+    return Scores(np.array(ids.to_pylist(), dtype=object), logits, labels, path=str(path))
 
 
 def _parse_pairs(column) -> np.ndarray | None:
@@ -269,7 +265,7 @@ def _parse_pairs(column) -> np.ndarray | None:
     if not pc.all(bracketed).as_py():
         return None
     pairs = pc.split_pattern(pc.utf8_slice_codeunits(text, 1, -1), pattern=",")
-    if not pc.all(pc.equal(pc.list_value_length(pairs), 2)).as_py():
+    if (_numpy(pc.list_value_length(pairs)) != 2).any():
         return None
     return parse_numbers(pa.chunked_array([pairs.flatten()]), shape=(-1, 2))
 
@@ -280,7 +276,7 @@ def parse_numbers(column, shape: tuple[int, ...] = (-1,)) -> np.ndarray | None:
     import pyarrow.compute as pc
 
     try:
-        numbers = pc.cast(pc.utf8_trim_whitespace(column), pa.float64()).to_numpy()
+        numbers = _numpy(pc.cast(pc.utf8_trim_whitespace(column), pa.float64()).combine_chunks())
     except pa.ArrowInvalid:
         return None
     return numbers.reshape(shape) if np.isfinite(numbers).all() else None
@@ -294,14 +290,22 @@ def parse_labels(column, words: dict[str, int]) -> np.ndarray | None:
     meant = [words.get(word) for word in coded.dictionary.to_pylist()]
     if None in meant:
         return None
-    return np.array(meant, dtype=np.int8)[coded.indices.to_numpy()]
+    return np.array(meant, dtype=np.int8)[_numpy(coded.indices)]
+
+
+def _numpy(numbers) -> np.ndarray:
+    """A numeric Arrow array as NumPy, without the import of pandas (half a second) that Arrow's own
+    conversions between Python or NumPy values and its own begin with."""
+    return np.from_dlpack(numbers)
 
 
 def has_repeats(ids) -> bool:
     """Whether an ID occurs twice, or is empty."""
     import pyarrow.compute as pc
 
-    return pc.count_distinct(ids).as_py() < len(ids) or pc.any(pc.equal(ids, "")).as_py()
+    ids = ids.combine_chunks() if hasattr(ids, "combine_chunks") else ids
+    empty = _numpy(pc.binary_length(ids)) == 0
+    return bool(empty.any()) or pc.count_distinct(ids).as_py() < len(ids)
 
 
 def protocol_columns(

@@ -97,7 +97,7 @@ def cost(axes, found: dict) -> None:
     axes.plot(*point, "o", color=COLOURS["fake"], markersize=7, label=f"min {point[1]:.3f}")
     bayes = setting["costs"]["threshold"]
     actual = _all(found)["figures"].get("act_dcf")
-    name = "Bayes threshold" if actual is None else f"Bayes threshold, act {actual:.3f}"
+    name = "Bayes threshold" if actual is None else f"Bayes, act {actual:.3f}"
     axes.axvline(bayes, color=COLOURS["ink"], linestyle="--", linewidth=1, label=name)
     axes.axhline(1, color=COLOURS["faint"], linestyle=":", linewidth=1)
     axes.set(ylim=(0, min(3.0, 1.05 * max(curve["dcf"]))))

@@ -35,7 +35,7 @@ def page(found: dict) -> str:
     """The report as HTML text; `found` is what the JSON file holds."""
     sections = (_head, _subsets, _figures, _slices, _against, _transfer, _worst, _definitions)
     body = "\n".join(text for section in sections if (text := section(found)))
-    content = json.dumps(found, allow_nan=False).replace("</", "<\\/")
+    content = json.dumps(found, allow_nan=False).replace("<", "\\u003c")
     title = escape(f"Evaluation of {Path(found['scores']['path']).name}")
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         title=title, body=body + _footer(found), json=content
@@ -50,14 +50,16 @@ def lookup(found: dict, path: str) -> object:
     return value
 
 
-def shown(value: object) -> str:
-    """How a JSON value reads in the page."""
+def shown(value: object, path: str = "") -> str:
+    """How the JSON value at a path reads in the page: p-values with three figures."""
+    if path.rpartition("/")[2] in ("p_value", "p_holm") and value is not None:
+        return f"{value:.3g}"
     return figure(math.nan if value is None else value)
 
 
 def _value(found: dict, *steps: object, tag: str = "span") -> str:
     path = "/".join(str(step) for step in steps)
-    text = escape(shown(lookup(found, path)))
+    text = escape(shown(lookup(found, path), path))
     return f'<{tag} data-field="{escape(path)}" title="JSON: {escape(path)}">{text}</{tag}>'
 
 
@@ -269,8 +271,7 @@ def _definitions(found: dict) -> str:
         for name in names
     ]
     table = _table(["figure", "what it is", "all files"], rows, "words")
-    summary = f"<summary>All {len(rows)} figures and their definitions</summary>"
-    return f"<details>{summary}{table}</details>"
+    return f"<h2>All {len(rows)} figures and their definitions</h2>{table}"
 
 
 def _footer(found: dict) -> str:
