@@ -31,7 +31,10 @@ APT_LINE = "apt-get install " + " ".join([*PACKAGES, *tts.ENGINES])
 
 UNSEEN_LANGUAGE, UNSEEN_ENGINE, UNSEEN_VOCODER = "RU", "flite", "griffin-lim"
 PROMPT_SHARES = {"train": 0.55, "valid": 0.15, "test": 0.30}
-SENTENCE_TURNS = ("train",) * 5 + ("valid",) + ("test",) * 4  # the k-th sentence: turn k mod 10
+SENTENCE_TURNS = (  # the k-th sentence of a language takes turn k mod 10
+    "train", "test", "valid", "train", "test", "train", "test", "train", "test", "train",
+)  # fmt: skip
+JOINED = 0.3  # of the readings go on with the next sentence: prompts spread from 1 to 10 s too
 ESPEAK_SPEAKERS = {  # espeak-ng variants: every split has its own
     "train": ("m1", "m3", "f1", "f3"),
     "valid": ("m4", "f4"),
@@ -39,6 +42,7 @@ ESPEAK_SPEAKERS = {  # espeak-ng variants: every split has its own
 }
 COPIES = {"train": ("world",), "valid": ("world",), "test": ("world", UNSEEN_VOCODER)}
 PROMPT_SECONDS = (1.0, 10.0)
+SNR_DB = (28.0, 45.0)  # hides where the sources' own noise floors end, and nothing of the speech
 NOT_SPEECH = re.compile(r"(^|/)(silence/|beep|ascending-|descending-|tt-monkeys|conf-beep)")
 
 
@@ -162,17 +166,28 @@ def _share(place: int, total: int) -> str:
 def plan_readings(recipe: Recipe, language: str) -> list[Reading]:
     """Every sentence by two espeak-ng voices of its split; English test ones by flite as well."""
     jobs = []
-    for number, text in enumerate(sentences(language)[: recipe.limit or None]):
-        unseen = language == UNSEEN_LANGUAGE
-        split = "test" if unseen else SENTENCE_TURNS[number % len(SENTENCE_TURNS)]
-        stem = f"s{number + 1:03d}"
-        speakers = ESPEAK_SPEAKERS[split]
-        for speaker in (speakers[number % len(speakers)], speakers[(number + 1) % len(speakers)]):
-            jobs.append(Reading(split, language, "espeak-ng", speaker, stem, text))
-        if language == "EN" and split == "test":
-            for voice in tts.FLITE_VOICES:
-                jobs.append(Reading(split, language, UNSEEN_ENGINE, voice, stem, text))
+    for split, numbers in _deal_sentences(recipe, language).items():
+        rng = workshop.seeded(recipe.seed, "readings", language, split)
+        texts = sentences(language)
+        for place, number in enumerate(numbers):
+            text, stem = texts[number], f"s{number + 1:03d}"
+            if rng.random() < JOINED:
+                text += " " + texts[numbers[(place + 1) % len(numbers)]]
+            speakers = np.roll(ESPEAK_SPEAKERS[split], -place)[:2].tolist()
+            voices = [("espeak-ng", speaker) for speaker in speakers]
+            if language == "EN" and split == "test":
+                voices += [(UNSEEN_ENGINE, voice) for voice in tts.FLITE_VOICES]
+            jobs += [Reading(split, language, *voice, stem, text) for voice in voices]
     return jobs
+
+
+def _deal_sentences(recipe: Recipe, language: str) -> dict[str, list[int]]:
+    """Split -> numbers of its sentences; all of the unseen language are for the test."""
+    dealt: dict[str, list[int]] = {split: [] for split in workshop.SPLITS}
+    for number in range(len(sentences(language)[: recipe.limit or None])):
+        turn = SENTENCE_TURNS[number % len(SENTENCE_TURNS)]
+        dealt["test" if language == UNSEEN_LANGUAGE else turn].append(number)
+    return dealt
 
 
 def sentences(language: str) -> list[str]:
@@ -184,11 +199,14 @@ def sentences(language: str) -> list[str]:
 def make_job(job: Prompt | Reading, *, seed: int, data_folder: Path) -> None:
     """The files of a job that are missing."""
     source = job.source(seed)
+    if len(source) < SAMPLE_RATE // 5:
+        raise UserError(f"{job} holds less than 0.2 s of sound: is its package or engine whole?")
     for kind, path in missing_outputs(job, data_folder).items():
         rng = workshop.seeded(seed, path.as_posix())
         make = vocoders.VOCODERS.get(kind)
         waveform = channel.trim(channel.band_limit(make(source, rng))) if make else source
-        finished = channel.finish(channel.between_silences(waveform, rng), rng)
+        waveform = channel.between_silences(waveform, rng)
+        finished = channel.finish(waveform, rng, snr_db=SNR_DB)
         workshop.write_flac(data_folder / path, through_g722(finished))
 
 

@@ -12,7 +12,6 @@ from scipy.signal import butter, fftconvolve, lfilter, sosfilt
 from protocols.schema import SAMPLE_RATE
 
 LEVEL_DBFS = (-30.0, -22.0)  # RMS over the file, uniform
-NOISE_SNR_DB = (28.0, 45.0)
 SILENCE_SECONDS = (0.05, 0.25)
 
 
@@ -71,12 +70,17 @@ def between_silences(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarr
     return np.pad(waveform, (before, after))
 
 
-def finish(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Zero mean, background noise and a level, all drawn without regard to the class; (T,)."""
+def finish(
+    waveform: np.ndarray, rng: np.random.Generator, *, snr_db: tuple[float, float]
+) -> np.ndarray:
+    """Zero mean, background noise and a level, all drawn without regard to the class; (T,).
+
+    `snr_db` are the bounds between which the noise's distance is drawn, uniformly.
+    """
     waveform = waveform - waveform.mean()
     waveform = waveform / max(float(np.sqrt(np.mean(waveform**2))), 1e-9)
-    snr_db = rng.uniform(*NOISE_SNR_DB)
-    noisy = waveform + 10 ** (-snr_db / 20) * draw_background(len(waveform), rng)
+    gain = 10 ** (-rng.uniform(*snr_db) / 20)
+    noisy = waveform + gain * draw_background(len(waveform), rng)
     return to_level(noisy, rng.uniform(*LEVEL_DBFS))
 
 

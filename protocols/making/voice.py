@@ -252,4 +252,6 @@ def _to_samples(track: np.ndarray, length: int) -> np.ndarray:
 
 
 def _unit_rms(signal: np.ndarray, where: np.ndarray | slice) -> np.ndarray:
-    return signal / max(float(np.sqrt(np.mean(signal[where] ** 2))), 1e-9)
+    """`signal` scaled to a root mean square of 1 over `where`; as it is if nothing is there."""
+    power = float(np.sum(signal[where] ** 2)) / max(signal[where].size, 1)
+    return signal / np.sqrt(power) if power > 0 else signal
