@@ -9,6 +9,8 @@ rows whose audio is decoded or hashed (`check`, `leakage`). Figures: benchmarks/
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -48,7 +50,7 @@ def map_in_order(
             yield kept, function(job)
         return
     waiting: deque = deque()
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=_end_with, initargs=(os.getpid(),)) as pool:
         try:
             for kept, job in jobs:
                 waiting.append((kept, pool.submit(function, job)))
@@ -59,6 +61,17 @@ def map_in_order(
         finally:
             for _, future in waiting:
                 future.cancel()
+
+
+def _end_with(parent: int) -> None:
+    """Let this worker end when its parent is killed: the pool alone would leave it waiting."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _finished(kept, future):

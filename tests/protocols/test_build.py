@@ -1,0 +1,423 @@
+"""The faults of the published scripts, one by one, and what a build does instead."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy
+import pytest
+import soundfile
+
+from dataio.audio import load_waveform
+from protocols.schema import COLUMNS, SAMPLE_RATE
+
+AISHELL = "AIShell3/train/wav/SSB0001"
+ADD = "ADD2023/Track1.2/testR2"
+
+
+def read(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def build(protocols, name, *arguments):
+    return protocols("build", name, "--data_folder", "data", "--output", "out.csv", *arguments)
+
+
+# ---------------------------------------------------------------------- unknown words
+
+
+def test_an_unknown_folder_is_refused_by_name(protocols, write_audio):
+    write_audio(f"{AISHELL}/a.wav")
+    write_audio("AIShell3/extra/wav/SSB0002/b.wav")
+    status, _, err = build(protocols, "AIShell3")
+    assert status == 2
+    assert "unknown word 'extra' in AIShell3/extra/wav/SSB0002/b.wav" in err
+    assert "Traceback" not in err
+    assert not Path("out.csv").exists()
+
+
+def test_skip_unknown_counts_and_carries_nothing_over(protocols, write_audio):
+    write_audio("AIShell3/extra/wav/SSB0002/b.wav")
+    write_audio("AIShell3/test/wav/SSB0003/c.wav")
+    status, out, _ = build(protocols, "AIShell3", "--skip_unknown")
+    assert status == 0
+    assert "left out as unknown: 'extra' x 1" in out
+    assert [(row["ID"], row["Proportion"]) for row in read("out.csv")] == [
+        ("AIShell3-SSB0003-c", "test")
+    ]
+
+
+def test_a_file_at_another_depth_is_unknown(protocols, write_audio):
+    write_audio("AIShell3/train/wav/stray.wav")
+    status, _, err = build(protocols, "AIShell3")
+    assert status == 2
+    assert "AIShell3/train/wav/stray.wav" in err
+
+
+def test_a_misspelt_label_is_an_error_with_file_and_line_not_a_fake(protocols, write_text):
+    write_text(f"{ADD}/label.txt", "a.wav genuine\nb.wav Genuine\n")
+    status, _, err = build(protocols, "ADD2023")
+    assert status == 2
+    assert "unknown word 'Genuine'" in err
+    assert "label.txt, line 2" in err
+
+
+@pytest.mark.parametrize(
+    ("database", "path"),
+    [
+        ("CVoiceFake", "CVoiceFake/CVoiceFake_Large/EN/bonafied/x.mp3"),
+        ("DFADD", "DFADD/DATASET_Unheard/train/p1_1.wav"),
+        ("FLEURS", "FLEURS/fleurs/data/tlh_aa/audio/train/1.wav"),
+        ("FakeOrReal", "FakeOrReal/for-original/training/reel/1.wav"),
+        ("HABLA", "HABLA/FinalDataset_16khz/Raal/Chile/clf_1/clf_1_2.wav"),
+        ("LibriTTS", "LibriTTS/training-clean/1/2/1_2_3.wav"),
+        ("LibriTTS-Vocoded", "LibriTTS-Vocoded/hifigan/devel/1/2/1_2_3.wav"),
+        ("MLS", "MLS/mls_klingon/train/audio/1/2/1_2_3.flac"),
+        ("WaveFake", "WaveFake/generated_audio/parallel_wavegan/x.wav"),
+        ("WildSVDD", "WildSVDD/WildSVDD_Data_Sep2024_Processed/train/vocals/song_1.flac"),
+        ("VoiceMOS", "VoiceMOS/main/blizzard/blizzard_wavs_and_scores_2008_release_version_1/a/x.wav"),
+        ("CodecFake", "CodecFake/processed/p299_042.wav"),
+        ("DeepVoice", "DeepVoice/AUDIO_SEGMENTS/Fake/a-to-b_seg_1.wav"),
+        ("CFAD", "CFAD/CFAD/clean_version/train_clean/false_clean/gl/x.wav"),
+    ],
+)  # fmt: skip
+def test_no_database_guesses_at_an_unknown_folder(database, path, protocols, write_audio):
+    write_audio(path)
+    status, _, err = build(protocols, database)
+    assert status == 2
+    assert Path(path).name in err
+    status, _, err = build(protocols, database, "--skip_unknown")
+    assert status == 2
+    assert "all is unknown" in err
+
+
+# ---------------------------------------------------------------------- lists
+
+
+def test_another_field_count_is_an_error_with_file_and_line(protocols, write_text):
+    write_text(f"{ADD}/label.txt", "a.wav genuine\nb.wav fake extra\n")
+    status, _, err = build(protocols, "ADD2023")
+    assert status == 2
+    assert "3 fields in" in err
+    assert "line 2: expected 2" in err
+
+
+def test_skip_unknown_counts_lines_of_another_length(protocols, write_text, write_audio):
+    write_text(f"{ADD}/label.txt", "a.wav genuine\nb.wav fake extra\n\n")
+    write_audio(f"{ADD}/wav/a.wav")
+    status, out, _ = build(protocols, "ADD2023", "--skip_unknown")
+    assert status == 0
+    assert "'lines of another length' x 1" in out
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(protocols, write_text, write_audio):
+    write_text(f"{ADD}/label.txt", "\ufeffa.wav genuine\n")
+    write_audio(f"{ADD}/wav/a.wav")
+    build(protocols, "ADD2023")
+    assert read("out.csv")[0]["ID"] == "ADD2023-a.wav"
+
+
+def test_missing_and_unreadable_files_are_counted_and_listed_never_rows(
+    protocols, write_text, write_audio
+):
+    write_text(f"{ADD}/label.txt", "a.wav genuine\nb.wav fake\nc.wav fake\n")
+    write_audio(f"{ADD}/wav/a.wav")
+    write_text(f"{ADD}/wav/c.wav", "this is no audio")
+    status, out, _ = build(protocols, "ADD2023")
+    assert status == 0
+    assert "1 missing and 1 unreadable" in out
+    assert [row["ID"] for row in read("out.csv")] == ["ADD2023-a.wav"]
+    missing, unreadable = read("out.skipped.csv")
+    assert (missing["Problem"], missing["Path"]) == ("missing", f"$ROOT/{ADD}/wav/b.wav")
+    assert missing["ListedIn"].endswith("label.txt, line 2")
+    assert (unreadable["Problem"], unreadable["Path"]) == ("unreadable", f"$ROOT/{ADD}/wav/c.wav")
+
+
+def test_the_list_of_skipped_files_goes_when_nothing_is_skipped(protocols, write_text, write_audio):
+    write_text(f"{ADD}/label.txt", "a.wav genuine\nb.wav fake\n")
+    write_audio(f"{ADD}/wav/a.wav")
+    build(protocols, "ADD2023")
+    assert Path("out.skipped.csv").exists()
+    write_audio(f"{ADD}/wav/b.wav")
+    build(protocols, "ADD2023")
+    assert not Path("out.skipped.csv").exists()
+    assert len(read("out.csv")) == 2
+
+
+def test_one_missing_flac_does_not_stop_asvspoof2019(protocols, write_text, write_audio):
+    lists = "ASVspoof2019-LA/LA/ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm"
+    text = "LA_1 LA_T_1 - A04 spoof\nLA_2 LA_T_2 - - bonafide\n"
+    write_text(f"{lists}.train.trn.txt", text)
+    write_audio("ASVspoof2019-LA/LA/ASVspoof2019_LA_train/flac/LA_T_2.flac")
+    status, out, _ = build(protocols, "ASVspoof2019-LA")
+    assert status == 0
+    assert [row["Language"] for row in read("out.csv")] == ["EN"]
+    assert out.count("list not found") == 2  # dev and eval, said
+
+
+def test_no_list_at_all_is_an_error(protocols, tmp_path):
+    (tmp_path / "data").mkdir()
+    status, _, err = build(protocols, "ASVspoof2021-LA")
+    assert status == 2
+    assert "no list of ASVspoof2021-LA found" in err
+    assert "--metadata" in err
+
+
+@pytest.mark.parametrize("place", ["keys/trial_metadata.txt", "keys"])
+def test_metadata_names_a_key_file_or_the_folder_it_is_in(
+    place, protocols, write_text, write_audio, tmp_path
+):
+    key = "LA_0901 LA_E_1 alaw ita_tx A09 spoof notrim eval\n"
+    write_text("keys/trial_metadata.txt", key, folder=tmp_path)
+    write_audio("ASVspoof2021-LA/ASVspoof2021_LA_eval/flac/LA_E_1.flac")
+    status, *_ = build(protocols, "ASVspoof2021-LA", "--metadata", place)
+    assert status == 0
+    assert read("out.csv")[0]["ID"] == "ASV21LA-LA_E_1"
+
+
+def test_a_missing_metadata_file_is_refused(protocols, tmp_path):
+    (tmp_path / "data").mkdir()
+    status, _, err = build(protocols, "ASVspoof2021-LA", "--metadata", "nowhere.txt")
+    assert status == 2
+    assert "no file nowhere.txt" in err
+
+
+def test_an_unknown_column_header_is_refused(protocols, write_text):
+    write_text("In-the-Wild/release_in_the_wild/meta.csv", "name,speaker,label\n0.wav,X,spoof\n")
+    status, _, err = build(protocols, "In-the-Wild")
+    assert status == 2
+    assert "no column 'file'" in err
+
+
+# ---------------------------------------------------------------------- paths
+
+
+@pytest.mark.parametrize("folder", ["data", "data/", "./data//"])
+def test_paths_have_one_slash_after_root_however_the_folder_is_written(
+    folder, protocols, write_audio
+):
+    write_audio("AIShell3/train/wav/data/data.wav")
+    protocols("build", "AIShell3", "--data_folder", folder, "--output", "out.csv")
+    assert read("out.csv")[0]["Path"] == "$ROOT/AIShell3/train/wav/data/data.wav"
+
+
+def test_nothing_found_is_an_error_unless_an_empty_protocol_is_wanted(protocols, tmp_path):
+    (tmp_path / "data" / "AIShell3").mkdir(parents=True)
+    status, _, err = build(protocols, "AIShell3")
+    assert status == 2
+    assert "expected AIShell3/{train,test}" in err
+    assert not Path("out.csv").exists()
+    status, *_ = build(protocols, "AIShell3", "--allow_empty")
+    assert status == 0
+    assert Path("out.csv").read_text() == ",".join(COLUMNS) + "\n"
+
+
+def test_a_failed_build_leaves_the_old_protocol_alone(protocols, write_audio):
+    write_audio(f"{AISHELL}/a.wav")
+    build(protocols, "AIShell3")
+    before = Path("out.csv").read_bytes()
+    write_audio("AIShell3/unheard/wav/x/y.wav")
+    assert build(protocols, "AIShell3")[0] == 2
+    assert Path("out.csv").read_bytes() == before
+    assert not list(Path().glob("*.partial"))
+
+
+# ---------------------------------------------------------------------- unique IDs
+
+
+def test_colliding_ids_get_the_shortest_end_of_their_path(protocols, write_audio):
+    folder = "FakeOrReal/for-original/training/fake"
+    write_audio(f"{folder}/x.wav")
+    write_audio(f"{folder}/x.mp3")
+    write_audio(f"{folder}/y.wav")
+    status, out, _ = build(protocols, "FakeOrReal")
+    assert status == 0
+    assert [row["ID"] for row in read("out.csv")] == [
+        "FoR-training-fake-x.mp3", "FoR-training-fake-x.wav", "FoR-training-fake-y"
+    ]  # fmt: skip
+    assert "2 rows shared 1 IDs" in out
+
+
+def test_folders_join_in_until_the_ids_differ(protocols, write_audio):
+    version = "CFAD/CFAD/clean_version"
+    write_audio(f"{version}/test_seen_clean/fake_clean/gl/s_1.wav")
+    write_audio(f"{version}/test_unseen_clean/fake_clean/gl/s_1.wav")
+    write_audio(f"{version}/test_unseen_clean/fake_clean/wave/s_1.wav")
+    build(protocols, "CFAD")
+    head = "CFAD-clean_version-test-fake"
+    assert [row["ID"] for row in read("out.csv")] == [
+        f"{head}-test_seen_clean-fake_clean-gl-s_1.wav",
+        f"{head}-test_unseen_clean-fake_clean-gl-s_1.wav",
+        f"{head}-test_unseen_clean-fake_clean-wave-s_1.wav",
+    ]
+
+
+def test_a_file_listed_twice_is_one_row(protocols, write_text, write_audio):
+    write_text(f"{ADD}/label.txt", "a.wav genuine\na.wav genuine\n")
+    write_audio(f"{ADD}/wav/a.wav")
+    status, out, _ = build(protocols, "ADD2023")
+    assert status == 0
+    assert "listed more than once: 1 rows" in out
+    assert [row["ID"] for row in read("out.csv")] == ["ADD2023-a.wav"]
+
+
+def test_a_file_listed_with_two_labels_is_refused(protocols, write_text, write_audio):
+    write_text(f"{ADD}/label.txt", "a.wav genuine\na.wav fake\n")
+    write_audio(f"{ADD}/wav/a.wav")
+    status, _, err = build(protocols, "ADD2023")
+    assert status == 2
+    assert "listed twice with different facts" in err
+
+
+# ---------------------------------------------------------------------- lists of audio files
+
+
+def test_a_file_list_gives_the_same_protocol_as_the_walk(protocols, write_audio, tmp_path):
+    names = [f"LibriTTS/dev-clean/{n}/1008/{n}_1008_0.wav" for n in (9908, 12, 103)]
+    names.append("LibriTTS/train-clean-100/a b/1/a b.wav")  # blanks in a path
+    for name in names:
+        write_audio(name)
+    build(protocols, "LibriTTS")
+    walked = Path("out.csv").read_bytes()
+    listed = [str(tmp_path / "data" / names[2]), names[0], names[3], names[1], names[0]]
+    Path("LibriTTS.txt").write_text("\n".join(listed) + "\n")
+    Path("out.csv").unlink()
+    status, *_ = build(protocols, "LibriTTS", "--file_list", "LibriTTS.txt")
+    assert status == 0
+    assert Path("out.csv").read_bytes() == walked
+    assert b"Libri-9908_1008_0,real" in walked
+
+
+def test_listed_files_that_are_gone_are_missing_not_rows(protocols, write_audio):
+    write_audio("LibriTTS/dev-clean/1/2/1_2_3.wav")
+    Path("list.txt").write_text("LibriTTS/dev-clean/1/2/1_2_3.wav\nLibriTTS/dev-clean/1/2/no.wav\n")
+    _, out, _ = build(protocols, "LibriTTS", "--file_list", "list.txt")
+    assert "1 missing" in out
+    assert len(read("out.csv")) == 1
+
+
+def test_a_listed_file_elsewhere_is_refused(protocols, write_audio):
+    write_audio("LibriTTS/dev-clean/1/2/1_2_3.wav")
+    Path("list.txt").write_text("../elsewhere/x.wav\n")
+    status, _, err = build(protocols, "LibriTTS", "--file_list", "list.txt")
+    assert status == 2
+    assert "list.txt, line 1" in err
+
+
+# ---------------------------------------------------------------------- durations
+
+
+def write_aac(path, seconds):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w", format="ipod") as container:
+        stream = container.add_stream("aac", rate=16000, layout="mono")
+        samples = numpy.random.default_rng(0).normal(0, 0.1, (1, round(seconds * 16000)))
+        frame = av.AudioFrame.from_ndarray(samples.astype("float32"), format="fltp", layout="mono")
+        frame.sample_rate = 16000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def decoded_seconds(path):
+    return len(load_waveform(path)) / SAMPLE_RATE
+
+
+def test_durations_of_m4a_are_those_of_the_decoded_audio(protocols, tmp_path):
+    path = tmp_path / "data/VoxCeleb2/dev/aac/id00012/abc/00001.m4a"
+    write_aac(path, 3.21)
+    status, *_ = build(protocols, "VoxCeleb2", "--variant", "m4a")
+    assert status == 0
+    (row,) = read("out.csv")
+    assert float(row["Duration"]) == pytest.approx(decoded_seconds(path), abs=0.05)
+    assert float(row["Duration"]) == pytest.approx(
+        3.21, abs=0.128
+    )  # this encoder pads by two frames
+    assert row["ID"] == "VoxCeleb2-id00012-abc-00001"
+
+
+def test_durations_of_mp3_are_those_of_the_decoded_audio(protocols, write_audio):
+    path = write_audio("CVoiceFake/CVoiceFake_Large/EN/Bonafide/x.mp3", seconds=4.56, rate=32000)
+    build(protocols, "CVoiceFake")
+    (row,) = read("out.csv")
+    assert float(row["Duration"]) == pytest.approx(decoded_seconds(path), abs=0.05)
+    assert (row["AudioEncoding"], row["AudioBitSample"]) == ("MP3", "0")
+
+
+# ---------------------------------------------------------------------- the second run
+
+
+def headers_read(*arguments):
+    assert arguments[0][0] == 0
+    return json.loads(Path("summary.json").read_text())["headers_read"]
+
+
+def test_a_second_run_reads_only_new_and_changed_files(protocols, write_audio):
+    run = lambda *more: headers_read(  # noqa: E731
+        build(protocols, "AIShell3", "--json", "summary.json", *more)
+    )
+    for number in range(5):
+        write_audio(f"{AISHELL}/{number}.wav")
+    assert run() == 5
+    first = Path("out.csv").read_bytes()
+    assert run() == 0
+    assert Path("out.csv").read_bytes() == first
+    write_audio(f"{AISHELL}/new.wav")
+    write_audio(f"{AISHELL}/3.wav", seconds=1.5)
+    assert run() == 2
+    assert [row["Duration"] for row in read("out.csv")] == ["0.25"] * 3 + ["1.5"] + ["0.25"] * 2
+    assert run("--no_cache") == 6
+
+
+KILLED_ONCE = """
+import os, signal
+import protocols.headers
+from pathlib import Path
+from protocols.corpus import Corpus, Item
+protocols.headers.COMMIT_SECONDS = 0
+protocols.headers.CHUNK_FILES = 16
+
+def items(source):
+    for number, (path, p) in enumerate(source.files("Killed", "{stem}.wav")):
+        if number == 400 and not Path("killed").exists():
+            Path("killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield Item(path, p.stem, "real")
+
+CORPUS = Corpus("Killed", items, prefix="Killed-", contents="real", folder="", link="")
+"""
+
+
+@pytest.mark.slow
+def test_after_a_kill_the_next_run_reads_only_the_rest(tmp_path):
+    folder = tmp_path / "data/Killed"
+    folder.mkdir(parents=True)
+    for number in range(500):
+        soundfile.write(folder / f"{number:04d}.wav", numpy.zeros(160), 16000)
+    (tmp_path / "killed_corpus.py").write_text(KILLED_ONCE)
+    command = [sys.executable, "-m", "protocols", "build", "killed_corpus.py", "--data_folder",
+               "data", "--output", "out.csv", "--json", "summary.json", "--workers", "2"]  # fmt: skip
+    checkout = Path(__file__).parents[2]
+    environment = os.environ | {"PYTHONPATH": str(checkout)}
+    killed = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "out.csv").exists()
+    again = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["rows"] == 500
+    assert 100 <= summary["headers_read"] <= 300
+
+
+def test_two_workers_give_the_rows_of_one_in_their_order(protocols, write_audio):
+    for number in range(600):
+        write_audio(f"{AISHELL}/{number:03d}.wav", seconds=0.01 * (1 + number % 7))
+    build(protocols, "AIShell3", "--workers", "1")
+    one = Path("out.csv").read_bytes()
+    build(protocols, "AIShell3", "--workers", "2", "--no_cache")
+    assert Path("out.csv").read_bytes() == one
