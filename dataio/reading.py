@@ -55,7 +55,7 @@ def _read_soundfile(path: str, start: int, stop: int, rate: int) -> np.ndarray:
             samples = sound.read(stop - begin, dtype="float32")[start - begin :]  # (T,) or (T, C)
     except soundfile.LibsndfileError as error:
         raise UnreadableAudio(path, f"it does not decode ({error})") from error
-    return samples if samples.ndim == 1 else samples.mean(axis=1)
+    return samples if samples.ndim == 1 else channel_mean(samples.T)
 
 
 def _read_ffmpeg(
@@ -138,4 +138,14 @@ def _mono(frame) -> np.ndarray:
         samples = (samples.astype(np.float32) - 128) / 128
     elif samples.dtype.kind == "i":
         samples = samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min)
-    return samples.astype(np.float32, copy=False).mean(axis=0)
+    return channel_mean(samples.astype(np.float32, copy=False))
+
+
+def channel_mean(samples: np.ndarray) -> np.ndarray:
+    """(C, T) to (T,). Channel by channel: numpy's mean is 30 times slower on interleaved stereo."""
+    if len(samples) == 1:
+        return samples[0]
+    total = samples[0] + samples[1]
+    for channel in samples[2:]:
+        total += channel
+    return total / np.float32(len(samples))
