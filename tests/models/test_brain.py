@@ -1,0 +1,204 @@
+"""What one optimisation step does: precision, skipped steps, freezing, checkpoints."""
+
+from __future__ import annotations
+
+import math
+import resource
+
+import pytest
+import torch
+from support.training import make_run
+
+from protocols.schema import UserError
+
+
+def weights(brain) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in brain.detector.state_dict().items()}
+
+
+def moved(before: dict, after: dict) -> set[str]:
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_precision_is_what_the_inside_of_the_model_computes_in(precision, toy_corpus, tmp_path):
+    brain, train, valid = make_run(
+        toy_corpus, tmp_path, precision=precision, eval_precision=precision
+    )
+    dtypes = {True: set(), False: set()}
+    record_matrix_products(brain, dtypes)
+    brain.fit_stream(train, valid)
+    wanted = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    assert dtypes == {True: {wanted}, False: {wanted}}
+    assert brain.scaler.is_enabled() == (precision == "fp16")
+    assert all(p.dtype == torch.float32 for p in brain.detector.parameters())
+
+
+def record_matrix_products(brain, dtypes: dict) -> None:
+    """Note the dtype that the second feed-forward layer's input has in training and validation."""
+    from torch.overrides import TorchFunctionMode
+
+    class Watch(TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            result = function(*args, **(kwargs or {}))
+            if function is torch.nn.functional.gelu and result.ndim == 3:
+                dtypes[brain.detector.training].add(result.dtype)
+            return result
+
+    inner = brain.detector.m_ssl.model.encoder.forward
+
+    def watched(*args, **kwargs):
+        with Watch():
+            return inner(*args, **kwargs)
+
+    brain.detector.m_ssl.model.encoder.forward = watched
+
+
+def spoil_loss(brain, steps: set[int]) -> None:
+    """Make the loss of some optimiser steps NaN."""
+    original = brain.compute_objectives
+
+    def spoilt(predictions, batch, stage):
+        loss = original(predictions, batch, stage)
+        bad = stage.name == "TRAIN" and brain.optimizer_step in steps
+        return loss * math.nan if bad else loss
+
+    brain.compute_objectives = spoilt
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_step_with_a_nonfinite_loss_is_skipped_and_counted(precision, toy_corpus, tmp_path):
+    brain, train, valid = make_run(toy_corpus, tmp_path, precision=precision)
+    spoil_loss(brain, {2})
+    snapshots = []
+    original = brain.optimizers_step
+
+    def recorded():
+        snapshots.append(weights(brain))
+        original()
+
+    brain.optimizers_step = recorded
+    brain.fit_stream(train, valid)
+    assert not moved(snapshots[2], snapshots[3]), "the NaN step must not move the weights"
+    assert moved(snapshots[3], weights(brain))
+    assert [row["skipped_steps"] for row in brain.state.validations] == [0, 1]
+    assert math.isfinite(brain.state.validations[-1]["train_loss"])
+
+
+def test_training_stops_when_patience_with_nonfinite_losses_is_used_up(toy_corpus, tmp_path):
+    brain, train, valid = make_run(toy_corpus, tmp_path, nonfinite_patience=1, valid_step=4)
+    spoil_loss(brain, {0, 1, 2, 3})
+    with pytest.raises(UserError, match="2 steps had a non-finite loss.*lower lr"):
+        brain.fit_stream(train, valid)
+
+
+@pytest.mark.parametrize(
+    "what, still",
+    [
+        ("all", ("m_ssl.",)),
+        ("conv", ("m_ssl.model.feature_extractor.",)),
+        ("1", ("m_ssl.model.feature_extractor.", "m_ssl.model.encoder.layers.0.")),
+    ],
+)
+def test_what_is_frozen_stays_and_the_rest_trains(what, still, toy_corpus, tmp_path):
+    brain, train, valid = make_run(toy_corpus, tmp_path, freeze_front_end=what)
+    before = weights(brain)
+    brain.fit_stream(train, valid)
+    changed = moved(before, weights(brain))
+    assert "proj_fc.weight" in changed
+    assert not [name for name in changed if name.startswith(still)]
+    assert what == "all" or any(name.startswith("m_ssl.") for name in changed)
+
+
+def test_a_front_end_frozen_until_a_step_trains_from_there(toy_corpus, tmp_path):
+    brain, train, valid = make_run(
+        toy_corpus, tmp_path, freeze_front_end="all", freeze_until_step=3, valid_step=4
+    )
+    snapshots = []
+    original = brain.optimizers_step
+
+    def recorded():
+        original()
+        snapshots.append(weights(brain))
+
+    brain.optimizers_step = recorded
+    before = weights(brain)
+    brain.fit_stream(train, valid)
+    front_end = [
+        {name for name in moved(a, b) if name.startswith("m_ssl.")}
+        for a, b in zip([before, *snapshots], snapshots, strict=False)
+    ]
+    assert front_end[:3] == [set(), set(), set()]
+    assert front_end[3], "from step 3 on the front end trains"
+
+
+def test_activation_checkpointing_changes_memory_not_arithmetic(toy_corpus, tmp_path):
+    tables = []
+    for name, on in (("plain", False), ("less", True)):
+        brain, *streams = make_run(toy_corpus, tmp_path / name, checkpoint_activations=on)
+        brain.fit_stream(*streams)
+        tables.append([row["train_loss"] for row in brain.state.validations])
+    assert tables[0] == pytest.approx(tables[1], abs=1e-6)
+
+
+def test_a_full_disk_during_a_checkpoint_leaves_the_former_one_good(toy_corpus, tmp_path):
+    brain, train, valid = make_run(toy_corpus, tmp_path)
+    brain.fit_stream(train, valid)
+    former = brain.checkpointer.checkpoints_dir
+    good = sorted(path.name for path in former.iterdir())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))  # files of 1 MB at most
+    try:
+        with pytest.raises(UserError, match="cannot write the checkpoint .* is intact"):
+            brain.save_last("full")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert sorted(path.name for path in former.iterdir()) == good
+    again, *_ = make_run(toy_corpus, tmp_path)
+    assert again.checkpointer.newest_intact().path.name in good
+
+
+def test_the_best_checkpoint_is_the_one_with_the_lowest_validation_eer(toy_corpus, tmp_path):
+    brain, train, valid = make_run(toy_corpus, tmp_path)
+    brain.fit_stream(train, valid)
+    (best,) = brain.best.checkpoints_dir.glob("CKPT+best*")
+    lowest = min(row["valid_eer"] for row in brain.state.validations)
+    assert brain.state.best_eer == lowest
+    first = next(row for row in brain.state.validations if row["valid_eer"] == lowest)
+    assert best.name == f"CKPT+best-step{first['optimizer_step']:08d}"
+
+
+def test_unused_tensors_of_the_checkpoint_have_no_optimiser_state(toy_corpus, tmp_path):
+    brain, train, valid = make_run(toy_corpus, tmp_path)
+    brain.fit_stream(train, valid)
+    trained = {id(p) for group in brain.optimizer.param_groups for p in group["params"]}
+    unused = [
+        name
+        for name, parameter in brain.detector.named_parameters()
+        if "quantizer" in name or "project_q" in name or "final_proj" in name
+    ]
+    names = dict(brain.detector.named_parameters())
+    assert unused and not [name for name in unused if id(names[name]) in trained]
+
+
+def test_unreadable_training_files_are_skipped_counted_and_named(toy_corpus, tmp_path):
+    corpus = broken_corpus(toy_corpus, tmp_path / "corpus")
+    brain, train, valid = make_run(corpus, tmp_path, valid_step=4, number_of_epochs=1)
+    brain.fit_stream(train, valid)
+    assert list(brain.state.bad_files) == ["Toy-train-003"]
+    assert brain.state.validations[-1]["bad_files"] == 1
+
+
+def test_training_stops_past_max_bad_files(toy_corpus, tmp_path):
+    corpus = broken_corpus(toy_corpus, tmp_path / "corpus")
+    brain, train, valid = make_run(corpus, tmp_path, number_of_epochs=1, max_bad_files=0)
+    with pytest.raises(UserError, match="1 training files cannot be read .* Toy-train-003"):
+        brain.fit_stream(train, valid)
+
+
+def broken_corpus(corpus, folder):
+    import shutil
+
+    shutil.copytree(corpus, folder)
+    (folder / "Data/Toy/train/003.wav").write_bytes(b"RIFF, but not for long")
+    return folder
