@@ -1,0 +1,188 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hparams.load import RECIPE, RUN_OPTIONS, load_hparams, parse_overrides, read_yaml
+from protocols.schema import UserError
+
+ROOT = Path(__file__).parents[2]
+MODELS = (
+    "w2v_small w2v_large mms_300m mms_1b xlsr_1b xlsr_2b hubert_xtralarge hubert_large"
+    " w2v_tiny xlsr_tiny hubert_tiny deepfake_eval_2024"
+)
+
+
+def load(yaml="hparams/mms_300m.yaml", *options, **kwargs):
+    return load_hparams(ROOT / yaml, ["--base_path", "/b", *options], objects=False, **kwargs)
+
+
+@pytest.mark.parametrize("name", MODELS.split())
+def test_every_yaml_loads_and_names_a_known_model(name):
+    from models.config import CONFIGS
+
+    hparams, _, _ = load(f"hparams/{name}.yaml")
+    assert hparams["model"] in CONFIGS
+    assert name in (hparams["model"], hparams["exp_name"])
+
+
+def test_the_recipe_has_the_published_defaults():
+    hparams, _, _ = load()
+    published = {
+        "lr": 1e-7,
+        "weight_decay": 0.01,
+        "adam_eps": 1e-6,
+        "max_grad_norm": 100,
+        "warmup": 80000,
+        "lr_decay": 0.01,
+        "number_of_epochs": 30,
+        "optimizer_step_limit": 800000,
+        "max_batch_length": 100,
+        "num_buckets": 20,
+        "train_crop_seconds": [10, 13],
+        "valid_step": 100000,
+        "precision": "fp16",
+        "seed": 1234,
+        "min_duration": 0.5,
+    }
+    assert {key: hparams[key] for key in published} == published
+    assert hparams["rawboost"]["algo"] == 5
+    assert hparams["rawboost"]["SSI_additive_noise"] == {"SNRmin": 10, "SNRmax": 40}
+    assert load("hparams/hubert_xtralarge.yaml")[0]["lr"] == 5e-6
+    assert load("hparams/xlsr_2b.yaml")[0]["max_batch_length"] == 50
+
+
+def test_folders_follow_base_path_model_and_exp_name():
+    hparams, _, _ = load("hparams/mms_300m.yaml", "--exp_name", "mine")
+    assert hparams["data_folder"] == "/b/Data"
+    assert hparams["ssl_weight_folder"] == "/b/Log/ssl-weights"
+    assert hparams["output_folder"] == "/b/Log/exps/exp_mms_300m_mine"
+    assert hparams["score_path"] == "/b/Log/exps/exp_mms_300m_mine/evaluation_score.csv"
+    assert hparams["train_csv"] == "./protocols/train.csv"
+
+
+def test_the_command_line_reaches_every_reference():
+    hparams, run_options, text = load_hparams(
+        ROOT / "hparams/mms_300m.yaml", ["--base_path=/b", "--lr=1e-6", "--warmup", "7"]
+    )
+    assert hparams["opt_class"].keywords["lr"] == 1e-6
+    assert hparams["lr_schedule"].base_lr == 1e-6
+    assert hparams["lr_schedule"].n_warmup_steps == 7
+    assert "!ref" not in text
+
+
+def test_a_mapping_is_merged_key_by_key():
+    hparams, _, _ = load("hparams/mms_300m.yaml", "--rawboost", "{algo: 4}")
+    assert hparams["rawboost"]["algo"] == 4
+    assert hparams["rawboost"]["ISD_additive_noise"] == {"P": 10, "g_sd": 2}
+
+
+def test_the_model_on_the_command_line_brings_its_own_defaults():
+    hparams, _, _ = load("hparams/deepfake_eval_2024.yaml", "--model", "w2v_large")
+    assert hparams["model"] == "w2v_large" and hparams["max_batch_length"] == 100
+    assert hparams["valid_step"] == 2025
+
+
+def test_a_users_yaml_lies_over_the_models(tmp_path):
+    own = tmp_path / "mine.yaml"
+    own.write_text("model: xlsr_2b\nlr: 0.5\n")
+    hparams, _, _ = load_hparams(own, ["--base_path", "/b"], objects=False)
+    assert hparams["lr"] == 0.5 and hparams["max_batch_length"] == 50
+
+
+def test_the_resolved_yaml_of_a_run_starts_the_same_run(tmp_path):
+    hparams, _, text = load("hparams/w2v_tiny.yaml", "--lr", "0.25")
+    (tmp_path / "hyperparams.yaml").write_text(text)
+    again, _, _ = load_hparams(tmp_path / "hyperparams.yaml", [], objects=False)
+    assert again == hparams
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--lrr", "1"], "unknown key 'lrr' in the command line: did you mean 'lr'?"),
+        (["--zzzzzz", "1"], "hparams/recipe.yaml lists the keys"),
+        (["--precision", "fp8"], "precision is 'fp8': choose one of fp32, bf16, fp16"),
+        (["--lr", "1", "--lr", "2"], "--lr is given twice"),
+        (["stray"], "unexpected argument 'stray'"),
+        (["--lr", "[1"], "--lr: cannot read '[1'"),
+        (["--model", "mms_3b"], "unknown model 'mms_3b'"),
+    ],
+)
+def test_a_wrong_option_is_named(arguments, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        load("hparams/mms_300m.yaml", *arguments)
+
+
+def test_an_unset_base_path_is_named():
+    with pytest.raises(UserError, match="base_path is not set: add --base_path FOLDER"):
+        load_hparams(ROOT / "hparams/mms_300m.yaml", [], objects=False)
+    folders = ["--data_folder", "/d", "--output_folder", "/o"]
+    load_hparams(ROOT / "hparams/mms_300m.yaml", folders, objects=False)
+
+
+def test_an_unknown_key_in_a_users_yaml_is_named(tmp_path):
+    own = tmp_path / "mine.yaml"
+    own.write_text("model: mms_300m\nlearning_rate: 1\n")
+    with pytest.raises(UserError, match=f"unknown key 'learning_rate' in {own}"):
+        load_hparams(own, ["--base_path", "/b"], objects=False)
+
+
+def test_bad_yaml_names_the_line(tmp_path):
+    own = tmp_path / "mine.yaml"
+    own.write_text("model: mms_300m\nlr: [1\n")
+    with pytest.raises(UserError, match=f"{own}, line 3"):
+        load_hparams(own, ["--base_path", "/b"], objects=False)
+
+
+def test_a_flag_without_a_value_is_true():
+    assert parse_overrides(["--debug", "--seed", "-1"]) == {"debug": True, "seed": -1}
+
+
+def test_run_options_are_speechbrains():
+    from speechbrain import RunOptions
+
+    theirs = set(RunOptions().as_dict()) - {
+        "overridden_args",  # filled by SpeechBrain itself
+        "param_file",
+        "distributed_launch",
+        "data_parallel_count",
+        "tqdm_barcolor",
+    }
+    assert theirs == RUN_OPTIONS | (theirs & set(read_yaml(RECIPE)))
+
+
+def test_no_key_of_the_recipe_is_read_by_nobody():
+    code = "\n".join(
+        path.read_text()
+        for folder in ("models", "hparams", "augment", "dataio")
+        for path in (ROOT / folder).glob("*.py")
+    )
+    recipe = RECIPE.read_text()
+    brain_options = {"grad_accumulation_factor", "optimizer_step_limit", "ckpt_interval_minutes"}
+    brain_options |= {
+        "ckpt_interval_steps",
+        "max_grad_norm",
+        "nonfinite_patience",
+    }  # by SpeechBrain's Brain
+    unread = [
+        key
+        for key in read_yaml(RECIPE)
+        if key not in brain_options
+        and not re.search(rf"""["']{key}["']|hparams\.{key}\b""", code)
+        and f"<{key}>" not in recipe
+    ]
+    assert unread == []
+
+
+def test_help_comes_without_importing_torch():
+    run = subprocess.run(
+        [sys.executable, "-X", "importtime", "main.py", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0 and "python main.py inference" in run.stdout
+    assert "torch" not in run.stderr and "pandas" not in run.stderr
