@@ -23,16 +23,15 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "numpy": numpy.__version__}
 
 
-def to_screen(found: dict, names: Sequence[str]) -> None:
+def to_screen(found: dict, names: Sequence[str], intervals_too: bool) -> None:
     """The published table, then whatever else was asked for, then the notes."""
     if "calibration" in found:
         _print_calibration(found["calibration"])
     threshold = found["setting"]["threshold"]["probability"]
     print(f"Threshold on P(real) for accuracy, precision, recall, f1, fpr, fnr: {threshold:g}")
     print(screen({row["subset"]: _picked(row["figures"], names) for row in found["subsets"]}))
-    bootstrap = found["setting"]["bootstrap"]
-    if bootstrap:
-        print(f"\n{bootstrap_sentence(bootstrap)}")
+    if intervals_too:
+        print(f"\n{bootstrap_sentence(found['setting']['bootstrap'])}")
         print(
             screen(
                 {

@@ -38,7 +38,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.calibration:
         found["calibration"] = calibrated(data, scores, arguments.calibration)
     sweeps = results.sweeps_of(data)
-    rows = results.subset_rows(data, request, sweeps)
+    # intervals on the screen only where they were asked for by name; files always hold them
+    shown = bool(request.plan and (arguments.bootstrap or arguments.cluster))
+    wanted = shown or any(getattr(arguments, name) for name in FILES)
+    asked = request if wanted else replace(request, plan=None)
+    rows = results.subset_rows(data, asked, sweeps)
     found |= {"setting": results.described(request.setting), "subsets": rows}
     found["setting"]["bootstrap"] = bootstrap_described(request.plan, arguments.cluster)
     if len(rows) > 1:
@@ -48,7 +52,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.report or arguments.plots or arguments.json:
         found["curves"] = results.drawn(data, sweeps["all"], request.setting)
         found["worst"] = results.curves.worst_files(data.ids, data.scores, data.labels)
-    outputs.to_screen(found, request.names if arguments.metrics else PUBLISHED)
+    outputs.to_screen(found, request.names if arguments.metrics else PUBLISHED, shown)
     outputs.to_files(found, arguments)
     export(arguments, scores)
     return 0
@@ -255,7 +259,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
     fitted = replace(fitted, checkpoint_sha256=sha256, meta=meta)
     calibrations.save_calibration(arguments.output, fitted)
     if fitted.method == "affine":
-        print(f"llr = {fitted.scale:.6g} * (real_logit - fake_logit) + {fitted.offset:.6g}")
+        print(f"llr = {fitted.scale:.6g} * (real_logit - fake_logit) {fitted.offset:+.6g}")
     else:
         print(f"llr: isotonic, {len(fitted.knots)} knots")
     print("Cllr {cllr_before:.4f} -> {cllr_after:.4f} bits (min {min_cllr:.4f})".format(**meta))
