@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -28,7 +30,24 @@ def resample(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
     up, down, width = filter_shape(sample_rate)
     if up * (2 * width + down) > _MAX_KERNEL:
         return _resample_pointwise(waveform, up, down, width)
-    return _resampler(sample_rate)(torch.from_numpy(waveform)).numpy()
+    with _one_thread():
+        return _resampler(sample_rate)(torch.from_numpy(waveform)).numpy()
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Torch picks its convolution, and so the last bit, by the number of threads it may use: a
+    file has to be the same in the main process and in a loader worker, which has one.
+    """
+    threads = torch.get_num_threads()
+    if threads == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @lru_cache(maxsize=16)

@@ -85,7 +85,23 @@ def test_lossless_files_give_the_samples_written(write_audio, signal, name):
 def test_resampling_is_that_of_torchaudio(signal, rate):
     samples = signal(1.2345, rate)[:, 0]
     expected = torchaudio.functional.resample(torch.from_numpy(samples), rate, 16_000).numpy()
-    np.testing.assert_array_equal(resample(samples, rate), expected)
+    np.testing.assert_allclose(resample(samples, rate), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [8000, 11_025, 24_000, 44_100])
+def test_the_number_of_threads_changes_no_bit(signal, rate):
+    """So that a file is the same in the main process and in a loader worker."""
+    before = torch.get_num_threads()
+    samples = signal(0.1, rate)[:, 0]
+    try:
+        outputs = []
+        for threads in (1, 2, 4, 16):
+            torch.set_num_threads(threads)
+            outputs.append(resample(samples, rate).tobytes())
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert len(set(outputs)) == 1
 
 
 @pytest.mark.parametrize("rate", [8000, 22_050, 48_000])
