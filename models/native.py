@@ -23,8 +23,10 @@ from models.kernels import (
     ZeroGradient,
     draw_kept_layers,
     gelu,
+    linear,
+    linear_gelu,
     strided_conv,
-    time_normalised_conv,
+    time_normalised_conv_gelu,
     valid_mask,
 )
 
@@ -55,6 +57,13 @@ class Recomputed(nn.Module):
         return self.compute(*inputs)
 
 
+class Linear(nn.Linear):
+    """torch's linear layer by the faster library, see `models.kernels.linear`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return linear(x, self.weight, self.bias)
+
+
 class SpeechEncoder(nn.Module):
     """Convolutions, projection, transformer: normalised `(B, T)` to `(B, F, D)`."""
 
@@ -66,7 +75,7 @@ class SpeechEncoder(nn.Module):
             labels = torch.empty(config.label_count, config.final_dim).uniform_()
             self.label_embs_concat = nn.Parameter(labels)
         self.feature_extractor = ConvExtractor(config)
-        self.post_extract_proj = nn.Linear(config.conv_dim, config.embed_dim)
+        self.post_extract_proj = Linear(config.conv_dim, config.embed_dim)
         if config.family == "wav2vec2":
             self.quantizer = Quantizer(config)
             self.project_q = nn.Linear(config.final_dim, config.final_dim)
@@ -127,7 +136,7 @@ class ConvLayer(nn.Module):
         """`x` `(B, F, C)`, or `(B, T)` for the first layer; `lengths` in samples, for time norm."""
         conv, norm = self._modules["0"], self._modules.get("2")
         if self.time_norm:
-            x = time_normalised_conv(
+            return time_normalised_conv_gelu(
                 x,
                 conv.weight,
                 stride=self.stride,
@@ -135,10 +144,9 @@ class ConvLayer(nn.Module):
                 offset=norm.bias,
                 frame_lengths=frame_lengths(lengths, CONV_KERNELS[:1]),
             )
-            return gelu(x)
         if x.ndim == 2:
             windows = x.unfold(1, conv.weight.shape[-1], self.stride)
-            x = F.linear(windows, conv.weight[:, 0], conv.bias)
+            x = linear(windows.contiguous(), conv.weight[:, 0], conv.bias)
         else:
             x = strided_conv(x, conv.weight, conv.bias, self.stride)
         if self.channel_norm:
@@ -223,10 +231,16 @@ class PositionalConv(nn.Module):
         """`(B, F, D)` to the same; the one frame too many of an even kernel is cut at the end."""
         weight = self.weight()
         kernel = weight.shape[-1]
-        x = F.conv1d(x.transpose(1, 2), weight, self.bias, padding=kernel // 2, groups=self.groups)
-        if kernel % 2 == 0:
-            x = x[:, :, :-1]
-        return F.gelu(x).transpose(1, 2)
+        columns = x.transpose(1, 2).unsqueeze(2)  # (B, D, 1, F), channels-last in memory
+        out = F.conv2d(
+            columns,
+            weight.unsqueeze(2),
+            self.bias,
+            padding=(0, kernel // 2),
+            groups=self.groups,
+        )
+        out = out.squeeze(2).transpose(1, 2)
+        return gelu(out[:, :-1] if kernel % 2 == 0 else out)
 
 
 class TransformerLayer(Recomputed):
@@ -238,8 +252,8 @@ class TransformerLayer(Recomputed):
         self.dropout, self.activation_dropout = config.dropout, config.activation_dropout
         self.self_attn = SelfAttention(config)
         self.self_attn_layer_norm = nn.LayerNorm(config.embed_dim, NORM_EPS)
-        self.fc1 = nn.Linear(config.embed_dim, config.ffn_dim)
-        self.fc2 = nn.Linear(config.ffn_dim, config.embed_dim)
+        self.fc1 = Linear(config.embed_dim, config.ffn_dim)
+        self.fc2 = Linear(config.ffn_dim, config.embed_dim)
         self.final_layer_norm = nn.LayerNorm(config.embed_dim, NORM_EPS)
 
     def compute(self, x: Tensor, attend: Tensor | None) -> Tensor:
@@ -253,8 +267,8 @@ class TransformerLayer(Recomputed):
         return F.dropout(x, self.dropout, self.training)
 
     def _feed_forward(self, x: Tensor) -> Tensor:
-        x = F.dropout(gelu(self.fc1(x)), self.activation_dropout, self.training)
-        return self.fc2(x)
+        x = linear_gelu(x, self.fc1.weight, self.fc1.bias)
+        return self.fc2(F.dropout(x, self.activation_dropout, self.training))
 
 
 class SelfAttention(nn.Module):
@@ -264,10 +278,10 @@ class SelfAttention(nn.Module):
         super().__init__()
         dim = config.embed_dim
         self.heads, self.dropout = config.heads, config.attention_dropout
-        self.k_proj = nn.Linear(dim, dim)
-        self.v_proj = nn.Linear(dim, dim)
-        self.q_proj = nn.Linear(dim, dim)
-        self.out_proj = nn.Linear(dim, dim)
+        self.k_proj = Linear(dim, dim)
+        self.v_proj = Linear(dim, dim)
+        self.q_proj = Linear(dim, dim)
+        self.out_proj = Linear(dim, dim)
 
     def forward(self, x: Tensor, attend: Tensor | None) -> Tensor:
         """`attend` `(B, 1, 1, F)` bool, True where a frame may be attended to."""
