@@ -202,3 +202,14 @@ def broken_corpus(corpus, folder):
     shutil.copytree(corpus, folder)
     (folder / "Data/Toy/train/003.wav").write_bytes(b"RIFF, but not for long")
     return folder
+
+
+def test_rawboost_on_the_device_trains_as_rawboost_in_the_loader(toy_corpus, tmp_path):
+    losses = {}
+    for place in ("loader", "device"):
+        brain, train, valid = make_run(
+            toy_corpus, tmp_path / place, use_da=True, augment_on=place, valid_step=4
+        )
+        brain.fit_stream(train, valid)
+        losses[place] = brain.state.validations[0]["train_loss"]
+    assert losses["device"] == pytest.approx(losses["loader"], abs=1e-4)
