@@ -65,11 +65,13 @@ def prepare(data_folder: Path, *, copy: bool = False) -> Counter[str]:
     """Link (or copy) each file of the metadata to its split and label; what became of the rows."""
     from protocols.source import Source
 
+    source = Source(data_folder)
+    if not source.find_list(METADATA):
+        raise UserError(f"no file {source.lists_not_found[0]}: --data_folder should have {TOP}")
     for split in SPLITS:
         for label in LABELS:
             Path(data_folder, WHOLE, split, label).mkdir(parents=True, exist_ok=True)
     counts: Counter[str] = Counter()
-    source = Source(data_folder)
     rows = source.table(METADATA, columns=("Filename", "Finetuning Set", "Ground Truth"))
     for _, row in rows:
         split, label = row["Finetuning Set"].lower(), row["Ground Truth"].lower()
@@ -83,8 +85,6 @@ def prepare(data_folder: Path, *, copy: bool = False) -> Counter[str]:
             continue
         _place(path, Path(data_folder, WHOLE, split, label, row["Filename"]), copy)
         counts[f"sorted: {split} {label}"] += 1
-    if source.lists_not_found:
-        raise UserError(f"no file {source.lists_not_found[0]}: --data_folder should have {TOP}")
     return counts
 
 

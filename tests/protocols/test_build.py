@@ -81,7 +81,7 @@ def test_a_misspelt_label_is_an_error_with_file_and_line_not_a_fake(protocols, w
         ("MLS", "MLS/mls_klingon/train/audio/1/2/1_2_3.flac"),
         ("WaveFake", "WaveFake/generated_audio/parallel_wavegan/x.wav"),
         ("WildSVDD", "WildSVDD/WildSVDD_Data_Sep2024_Processed/train/vocals/song_1.flac"),
-        ("VoiceMOS", "VoiceMOS/main/blizzard/blizzard_wavs_and_scores_2008_release_version_1/a/x.wav"),
+        ("VoiceMOS", "VoiceMOS/main/blizzard_wavs_and_scores_2008_release_version_1/a/x.wav"),
         ("CodecFake", "CodecFake/processed/p299_042.wav"),
         ("DeepVoice", "DeepVoice/AUDIO_SEGMENTS/Fake/a-to-b_seg_1.wav"),
         ("CFAD", "CFAD/CFAD/clean_version/train_clean/false_clean/gl/x.wav"),
@@ -400,8 +400,8 @@ def test_after_a_kill_the_next_run_reads_only_the_rest(tmp_path):
     for number in range(500):
         soundfile.write(folder / f"{number:04d}.wav", numpy.zeros(160), 16000)
     (tmp_path / "killed_corpus.py").write_text(KILLED_ONCE)
-    command = [sys.executable, "-m", "protocols", "build", "killed_corpus.py", "--data_folder",
-               "data", "--output", "out.csv", "--json", "summary.json", "--workers", "2"]  # fmt: skip
+    arguments = "--data_folder data --output out.csv --json summary.json --workers 2"
+    command = [sys.executable, "-m", "protocols", "build", "killed_corpus.py", *arguments.split()]
     checkout = Path(__file__).parents[2]
     environment = os.environ | {"PYTHONPATH": str(checkout)}
     killed = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)

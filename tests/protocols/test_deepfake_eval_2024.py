@@ -1,0 +1,142 @@
+"""Sorting and cutting Deepfake-Eval-2024, and the protocol of the pieces."""
+
+import csv
+from pathlib import Path
+
+import numpy
+import pytest
+import soundfile
+
+from dataio.probe import probe
+from protocols.deepfake_eval_2024 import pieces_of
+
+TOP = "Deepfake-Eval-2024"
+METADATA = f"{TOP}/audio-metadata-publish.csv"
+HEADER = "Filename,Finetuning Set,Ground Truth,Language\n"
+
+
+def run(protocols, step, *arguments):
+    return protocols("deepfake_eval_2024", step, "--data_folder", "data", *arguments)
+
+
+@pytest.fixture
+def metadata(write_text, write_audio):
+    write_text(METADATA, HEADER + "a.wav, Train ,Fake,EN\nb.flac,test,REAL,EN\n"
+               "c.wav,Test,Unknown,EN\ngone.wav,Train,Real,EN\n")  # fmt: skip
+    write_audio(f"{TOP}/audio-data/a.wav", seconds=9.5, rate=8000, channels=2)
+    write_audio(f"{TOP}/audio-data/b.flac", seconds=4)
+    write_audio(f"{TOP}/audio-data/c.wav")
+
+
+@pytest.mark.parametrize("how", [(), ("--copy",)])
+def test_files_are_sorted_by_split_and_label_and_the_rest_is_counted(
+    how, metadata, protocols, tmp_path
+):
+    status, out, err = run(protocols, "prepare", *how)
+    assert status == 0
+    whole = tmp_path / "data" / TOP / "data/unsegmented"
+    found = sorted(str(p.relative_to(whole)) for p in whole.rglob("*") if not p.is_dir())
+    assert found == ["test/real/b.flac", "train/fake/a.wav"]
+    assert (whole / "train/fake/a.wav").is_symlink() == (not how)
+    assert probe(whole / "train/fake/a.wav").seconds == 9.5
+    assert "left out: set 'test', truth 'unknown'" in out
+    assert "1  missing" in out
+    assert "gone.wav" in err
+    assert (whole / "test/fake").is_dir()
+
+
+def test_pieces_are_consecutive_mono_and_of_the_length_asked(metadata, protocols, tmp_path):
+    run(protocols, "prepare")
+    status, out, _ = run(protocols, "segment", "--seconds", "4", "10")
+    assert status == 0
+    pieces = tmp_path / "data" / TOP / "data/segmented"
+    found = {str(p.relative_to(pieces)): probe(p) for p in pieces.rglob("*.flac")}
+    assert {name: header.seconds for name, header in found.items()} == {
+        "train/4s/fake/a_seg1.flac": 4, "train/4s/fake/a_seg2.flac": 4,
+        "train/4s/fake/a_seg3.flac": 1.5, "train/10s/fake/a_seg1.flac": 9.5,
+        "test/4s/real/b_seg1.flac": 4, "test/10s/real/b_seg1.flac": 4,
+    }  # fmt: skip
+    assert {(h.sample_rate, h.channels) for n, h in found.items() if "/a_" in n} == {(8000, 1)}
+    assert "6 segments of 2 files" in out
+    joined = [soundfile.read(pieces / f"train/4s/fake/a_seg{k}.flac")[0] for k in (1, 2, 3)]
+    source = soundfile.read(tmp_path / "data" / TOP / "audio-data/a.wav")[0].mean(axis=1)
+    assert abs(numpy.concatenate(joined) - source).max() <= 2**-15
+
+
+def test_the_segments_have_a_protocol(metadata, protocols, tmp_path):
+    run(protocols, "prepare")
+    run(protocols, "segment", "--seconds", "10")
+    status, *_ = protocols("build", TOP, "--data_folder", "data")
+    assert status == 0
+    with open(f"{TOP}.csv", newline="") as file:
+        rows = [(r["ID"], r["Label"], r["Proportion"], r["Duration"]) for r in csv.DictReader(file)]
+    assert rows == [
+        ("DFEval2024-10s-test-real-b_seg1", "real", "test", "4.0"),
+        ("DFEval2024-10s-train-fake-a_seg1", "fake", "train", "9.5"),
+    ]
+
+
+def test_the_format_of_the_source_is_kept_on_request(metadata, protocols, tmp_path):
+    run(protocols, "prepare")
+    run(protocols, "segment", "--seconds", "30", "--same_format")
+    pieces = tmp_path / "data" / TOP / "data/segmented"
+    assert (pieces / "train/30s/fake/a_seg1.wav").is_file()
+    assert (pieces / "test/30s/real/b_seg1.flac").is_file()
+
+
+def test_m4a_and_mp3_sources_are_cut_too_and_equal_stems_stay_apart(
+    protocols, write_audio, tmp_path
+):
+    from av import AudioFrame
+    from av import open as av_open
+
+    folder = tmp_path / "data" / TOP / "data/unsegmented/test/fake"
+    write_audio("x.mp3", seconds=3, rate=16000, folder=folder / "nested")
+    write_audio("x.WAV", seconds=3, rate=16000, folder=folder / "nested")
+    with av_open(str(folder / "y.m4a"), "w", format="ipod") as container:
+        stream = container.add_stream("aac", rate=16000, layout="mono")
+        frame = AudioFrame.from_ndarray(
+            numpy.zeros((1, 48000), "float32"), format="fltp", layout="mono"
+        )
+        frame.sample_rate = 16000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    status, *_ = run(protocols, "segment", "--seconds", "4")
+    assert status == 0
+    pieces = tmp_path / "data" / TOP / "data/segmented/test/4s/fake"
+    found = sorted(str(p.relative_to(pieces)) for p in pieces.rglob("*.flac"))
+    assert found == ["nested/x_WAV_seg1.flac", "nested/x_mp3_seg1.flac", "y_seg1.flac"]
+    for name in found:
+        assert probe(pieces / name).seconds == pytest.approx(3, abs=0.13)
+
+
+def test_an_unreadable_file_is_said_and_left_out(metadata, protocols, write_text):
+    run(protocols, "prepare")
+    write_text(f"{TOP}/data/unsegmented/test/fake/broken.wav", "no audio")
+    status, out, err = run(protocols, "segment", "--seconds", "10")
+    assert status == 0
+    assert "broken.wav left out" in err
+    assert "of 2 files" in out
+
+
+def test_short_last_pieces_can_be_left_out(metadata, protocols, tmp_path):
+    run(protocols, "prepare")
+    run(protocols, "segment", "--seconds", "4", "--min_seconds", "2")
+    pieces = tmp_path / "data" / TOP / "data/segmented/train/4s/fake"
+    assert len(list(pieces.iterdir())) == 2
+
+
+def test_the_number_of_pieces_is_the_ceiling():
+    for samples, expected in ((0, 0), (1, 1), (40, 1), (41, 2), (80, 2)):
+        assert len(list(pieces_of(numpy.zeros(samples), 10, 4, 0.0))) == expected
+
+
+def test_steps_without_their_input_are_refused(protocols, tmp_path, write_text):
+    (tmp_path / "data").mkdir()
+    assert run(protocols, "prepare")[0] == 2
+    assert "prepare" in run(protocols, "segment")[2]
+    write_text(METADATA, HEADER)
+    assert run(protocols, "prepare")[0] == 2
+    Path("data", TOP, "data/unsegmented").mkdir(parents=True, exist_ok=True)
+    assert run(protocols, "segment", "--seconds", "0")[0] == 2
+    assert run(protocols, "segment", "--seconds", "4")[0] == 2
