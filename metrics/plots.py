@@ -85,7 +85,8 @@ def reliability(axes, found: dict) -> None:
     )
     axes.text(0.97, 0.05, f"ECE {bins['ece']:.3f}", ha="right", color=COLOURS["ink"])
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    axes.set(xlabel="stated P(real)", ylabel="share of real files")
+    stated_how = "" if bins["prior"] is None else f" at this set's prior, {bins['prior']:.2f}"
+    axes.set(xlabel=f"stated P(real){stated_how}", ylabel="share of real files")
 
 
 def cost(axes, found: dict) -> None:

@@ -19,7 +19,7 @@ from metrics.tables import figure
 
 TEMPLATE = Path(__file__).with_name("report.html")
 TILES = ("eer", "roc_auc", "min_dcf", "act_dcf", "cllr", "min_cllr")
-COLUMNS = (*TILES, "accuracy", "fpr", "fnr")
+COLUMNS = (*TILES, "fpr", "fnr")
 SHOWN_SLICES = 60  # rows in the page; the JSON has them all
 CAPTIONS = {
     "det": ("Detection error trade-off", "curves.error"),

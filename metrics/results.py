@@ -10,7 +10,7 @@ import numpy as np
 from metrics import compare, curves, guards
 from metrics.bootstrap import Plan, Ranked, draw_clusters, draw_files, intervals, replicate
 from metrics.measures import Setting, measure
-from metrics.rates import expit
+from metrics.rates import expit, logit
 from metrics.slices import slices
 from metrics.sweep import Sweep, sweep
 from protocols.schema import FAKE, REAL
@@ -166,14 +166,20 @@ def transferred(sweeps: dict[str, Sweep], setting: Setting) -> list[dict]:
     return rows
 
 
-def drawn(data: Data, points: Sweep, setting: Setting) -> dict:
-    """Curves of all files together; {} where a class is missing."""
+def drawn(data: Data, points: Sweep, setting: Setting, calibrated: bool) -> dict:
+    """Curves of all files together; {} where a class is missing.
+
+    Reliability is that of the probability a detector states, P(real) = 1 / (1 + e^-s); log
+    likelihood ratios state none by themselves and are given this set's share of real files.
+    """
     if not points.both_classes:
         return {}
+    prior = float((data.labels == REAL).mean()) if calibrated else None
+    stated = expit(data.scores + (logit(prior) if calibrated else 0.0))
     return {
         "error": curves.error_curve(points),
         "histogram": curves.histogram(data.scores, data.labels),
-        "reliability": curves.reliability(expit(data.scores), data.labels),
+        "reliability": {"prior": prior, **curves.reliability(stated, data.labels)},
         "cost": curves.cost_curve(points, setting.costs),
     }
 

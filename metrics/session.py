@@ -50,7 +50,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
     found |= parts(arguments, request, scores, data, sweeps)
     found["notes"] = notes + results.all_notes(sweeps)
     if arguments.report or arguments.plots or arguments.json:
-        found["curves"] = results.drawn(data, sweeps["all"], request.setting)
+        found["curves"] = results.drawn(
+            data, sweeps["all"], request.setting, "calibration" in found
+        )
         found["worst"] = results.curves.worst_files(data.ids, data.scores, data.labels)
     outputs.to_screen(found, request.names if arguments.metrics else PUBLISHED, shown)
     outputs.to_files(found, arguments)
