@@ -32,12 +32,16 @@ class LoaderError(UserError):
 
 @dataclass(frozen=True)
 class Item:
-    """One row, loaded: waveform (T,) float32 at 16 kHz, T >= 400."""
+    """One row, loaded: waveform (T,) float32 at 16 kHz, T >= 400.
+
+    `draw` is what the augmentation leaves for the device to apply, if it does.
+    """
 
     row: int
     id: str
     label: int
     waveform: np.ndarray
+    draw: object | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class BadFile:
 class WaveformBatch:
     """waveforms (B, T) float32, zeros behind each row's end; lengths (B,) int64 in samples;
     labels and rows (B,) int64. `bad` holds the rows asked for that gave none, so B may be 0.
+    `draws` holds a row's part of the augmentation that is left for the device, or is empty.
     """
 
     waveforms: torch.Tensor
@@ -63,6 +68,7 @@ class WaveformBatch:
     rows: torch.Tensor
     ids: list[str]
     bad: list[BadFile] = field(default_factory=list)
+    draws: list = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -107,7 +113,8 @@ def centre_piece(seconds: float, longest: float | None) -> tuple[float, float | 
 class WaveformDataset(Dataset):
     """Rows of a protocol as waveforms; `dataset[epoch, row]` is an `Item` or a `BadFile`.
 
-    mode `train`: a random piece of files over `crop_seconds`' upper bound, then `augmentation`.
+    mode `train`: a random piece of files over `crop_seconds`' upper bound, then `augmentation`;
+    with `on_device` the last part of that is left to the device, as the batch's `draws`.
     mode `valid`: whole files, or the centre piece of `max_valid_duration`; nothing is random.
     mode `score`: whole files; those under `min_duration` seconds are told apart and not read.
     Lengths come from the audio header, never from the CSV; only the needed piece is decoded.
@@ -121,6 +128,7 @@ class WaveformDataset(Dataset):
         seed: int = 0,
         crop_seconds: Sequence[float] | None = None,
         augmentation: Augment | None = None,
+        on_device: bool = False,
         max_valid_duration: float | None = None,
         min_duration: float | None = None,
     ):
@@ -128,7 +136,7 @@ class WaveformDataset(Dataset):
             raise ValueError(f"unknown mode {mode!r}: expected 'train', 'valid' or 'score'")
         self.table, self.mode, self.seed = table, mode, seed
         self.crop_seconds = check_crop(crop_seconds)
-        self.augmentation = augmentation
+        self.augmentation, self.on_device = augmentation, on_device
         self.max_valid_duration = max_valid_duration
         self.min_duration = min_duration
 
@@ -150,13 +158,21 @@ class WaveformDataset(Dataset):
             )
         except UnreadableAudio as error:
             return BadFile(row, fields.id, fields.path, error.reason)
-        if self.mode == TRAIN and self.augmentation is not None:
-            waveform = self.augmentation(waveform, rng)
-        return Item(row, fields.id, fields.label, pad_to(waveform, RECEPTIVE_FIELD))
+        waveform, draw = self._augmented(waveform, rng)
+        return Item(row, fields.id, fields.label, pad_to(waveform, RECEPTIVE_FIELD), draw)
 
     def load(self, epoch: int, rows: Iterable[int]) -> WaveformBatch:
         """The batch of some rows, in their order."""
         return collate([self[epoch, int(row)] for row in rows])
+
+    def _augmented(
+        self, waveform: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, object | None]:
+        if self.mode != TRAIN or self.augmentation is None:
+            return waveform, None
+        if self.on_device:
+            return self.augmentation.split(waveform, rng)
+        return self.augmentation(waveform, rng), None
 
     def _is_too_short(self, seconds: float) -> bool:
         return self.mode == SCORE and self.min_duration is not None and seconds < self.min_duration
@@ -199,6 +215,7 @@ def collate(items: Sequence[Item | BadFile]) -> WaveformBatch:
         rows=torch.tensor([item.row for item in good], dtype=torch.int64),
         ids=[item.id for item in good],
         bad=[item for item in items if isinstance(item, BadFile)],
+        draws=[item.draw for item in good if item.draw is not None],
     )
 
 
