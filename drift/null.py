@@ -18,6 +18,7 @@ import numpy as np
 
 LEVELS = (0.05, 0.5, 0.95, 0.99)  # null quantiles every result carries
 MINIMUM_ROWS = 20  # on each side; below this a result says "insufficient"
+DRAWS_MAX = 2_000  # relabellings added for many tests stop here
 MINIMUM_RELABELLINGS = 100  # distinct ones; with fewer, p <= 0.05 hangs on a handful of groups
 
 # Equal up to float32 rounding: a null value this close to the observed one counts as reaching it.
@@ -98,9 +99,10 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
 def draws_for(tests: int, draws: int, alpha: float) -> int:
     """Enough draws that one drifted test among `tests` can pass the correction alone.
 
-    Its p must come below alpha / tests, and no p is below 1 / (B + 1).
+    Its p must come below alpha / tests, and no p is below 1 / (B + 1). At most `DRAWS_MAX`: beyond
+    100 tests at 5 % several must drift together to be found.
     """
-    return max(draws, math.ceil(2 * tests / alpha))
+    return max(draws, min(math.ceil(tests / alpha), DRAWS_MAX))
 
 
 def status_of(p: float, alpha: float) -> str:

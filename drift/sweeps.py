@@ -228,3 +228,34 @@ class _Neighbours:
             block = torch.cdist(coordinates[rows[start : start + step]], reference)
             parts.append(block.kthvalue(NEIGHBOUR, dim=1).values)
         return torch.cat(parts)
+
+
+def w1_of_weights(coordinates: torch.Tensor, weights: torch.Tensor) -> np.ndarray:
+    """(J,) mean over dimensions of W1 between weighted samples.
+
+    `weights` (J, rows): a row's share of the first sample less its share of the second.
+    """
+    total = torch.zeros(len(weights), dtype=torch.float64, device=weights.device)
+    for column in coordinates.T.contiguous():
+        values, order = torch.sort(column)
+        difference = weights[:, order].cumsum(dim=1).abs_()
+        total += (difference[:, :-1] @ torch.diff(values)).double()
+    return (total / coordinates.shape[1]).cpu().numpy()
+
+
+def neighbour_distances(reference: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
+    """Distance of each row (m, D) to its k-th nearest reference row; None: of each reference row
+    to its k-th nearest other one."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    fixed = torch.as_tensor(reference, device=device)
+    moving = fixed if rows is None else torch.as_tensor(rows, device=device)
+    neighbour = min(NEIGHBOUR + (rows is None), len(fixed))  # a row is its own nearest
+    square = fixed.square().sum(dim=1)
+    step = max(1, _budget(fixed) // len(fixed))
+    parts = []
+    for start in range(0, len(moving), step):
+        mine = moving[start : start + step]
+        squared = torch.addmm(square, mine, fixed.T, alpha=-2)
+        squared.add_(mine.square().sum(dim=1, keepdim=True)).clamp_(min=0)
+        parts.append(torch.topk(squared, neighbour, dim=1, largest=False).values[:, -1].sqrt())
+    return torch.cat(parts).cpu().numpy().astype(np.float64)

@@ -1,0 +1,250 @@
+"""A comparison as JSON (versioned) and as text for a terminal."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import numpy as np
+
+from drift import __version__
+from drift.comparison import Comparison
+from drift.distances import Result
+from drift.ranking import DriftedFile
+from drift.reference import Reference
+from drift.subsets import Part
+
+SCHEMA_VERSION = 1
+
+
+def as_json(comparison: Comparison) -> dict:
+    """Plain data; what is not known is null, so the text is strict JSON."""
+    reference, incoming, request = comparison.reference, comparison.incoming, comparison.request
+    windows = comparison.windows
+    found = {
+        "schema_version": SCHEMA_VERSION,
+        "toolkit_version": __version__,
+        "status": comparison.status,
+        "p": comparison.p,
+        "alpha": request.alpha,
+        "family_alpha": request.family_alpha,
+        "draws": request.draws,
+        "seed": request.seed,
+        "reference": {
+            "name": reference.sample.name,
+            "rows_compared": len(reference.sample),
+            "rows_of_scale": reference.scale.rows,
+            "total_rows": reference.sample.total_rows,
+            "seed": reference.seed,
+            "group": reference.group,
+            "meta": reference.sample.meta,
+            "eer": comparison.eer[0],
+            "null": null_table(reference),
+        },
+        "incoming": {
+            "name": incoming.name,
+            "rows_compared": len(incoming),
+            "total_rows": incoming.total_rows,
+            "meta": incoming.meta,
+            "eer": comparison.eer[1],
+        },
+        "distances": [_result(result) for result in comparison.results],
+        "slices": {
+            column: [_part(part) for part in parts] for column, parts in comparison.slices.items()
+        },
+        "windows": None
+        if windows is None
+        else {
+            "status": windows.status,
+            "level": windows.level,
+            "rule": [windows.k, windows.n],
+            "windows": [
+                {**_part(part), "raised": raised}
+                for part, raised in zip(windows.parts, windows.raised, strict=True)
+            ],
+        },
+        "classes": None
+        if comparison.classes is None
+        else {
+            **asdict(comparison.classes),
+            "parts": [_part(part) for part in comparison.classes.parts],
+        },
+        "conditions": [asdict(condition) for condition in comparison.conditions],
+        "most_drifted": [asdict(file) for file in comparison.drifted],
+        "notes": comparison.notes,
+    }
+    return _plain(found)
+
+
+def null_table(reference: Reference) -> list[dict]:
+    """What windows of some sizes show when nothing has changed, one entry a size and distance."""
+    from drift.null import LEVELS
+
+    null = reference.null
+    return [
+        {
+            "rows": int(size[1]),
+            "against": int(size[0]),
+            "distance": str(name),
+            "quantiles": dict(zip(map(str, LEVELS), map(float, null.quantiles[i, j]), strict=True)),
+        }
+        for i, size in enumerate(null.sizes)
+        for j, name in enumerate(null.names)
+    ]
+
+
+def _result(result: Result) -> dict:
+    found = asdict(result)
+    found["null"] = {str(level): value for level, value in result.null.items()}
+    # One number a file; the report's ranking says it better.
+    found["details"] = {k: v for k, v in result.details.items() if k != "neighbour_distances"}
+    return found
+
+
+def _part(part: Part) -> dict:
+    return {**asdict(part), "results": [_result(result) for result in part.results]}
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a file whole: beside it, then renamed."""
+    path = Path(path)
+    aside = path.with_name(path.name + ".tmp")
+    aside.write_text(text, encoding="utf-8")
+    os.replace(aside, path)
+
+
+def write_json(path: str | Path, comparison: Comparison) -> None:
+    write_text(path, json.dumps(as_json(comparison), indent=1, allow_nan=False) + "\n")
+
+
+def number(value: float) -> str:
+    """Four significant figures; `-` for what is not known."""
+    return "-" if value is None or not math.isfinite(value) else f"{value:.4g}"
+
+
+def table(heads: list[str], rows: list[list[str]]) -> str:
+    """Columns aligned for a terminal, the first to the left; one of dashes only is left out."""
+    kept = [i for i in range(len(heads)) if i == 0 or any(row[i] != "-" for row in rows)]
+    heads, rows = [heads[i] for i in kept], [[row[i] for i in kept] for row in rows]
+    widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
+    lines = []
+    for row in [heads, *rows]:
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def result_rows(results) -> list[list[str]]:
+    return [
+        [r.name, r.status, number(r.value), number(r.null.get(0.95, math.nan)), number(r.effect),
+         number(r.p), f"{r.n}/{r.m}", r.unit + (f" ({r.note})" if r.note else "")]
+        for r in results
+    ]  # fmt: skip
+
+
+RESULT_HEADS = ["distance", "status", "value", "null 95%", "effect", "p", "rows", "unit"]
+
+
+def part_rows(parts: list[Part]) -> list[list[str]]:
+    return [
+        [part.name, part.status, str(part.rows), part.against,
+         number(part.results[0].effect if part.results else math.nan),
+         _interval(part), number(part.p), number(part.adjusted_p), percent(part.eer)]
+        for part in parts
+    ]  # fmt: skip
+
+
+def part_heads(parts: list[Part], kind: str) -> list[str]:
+    name = parts[0].results[0].name if parts and parts[0].results else "distance"
+    effect = [f"{name} effect", "95% interval", "p", "adjusted p", "EER"]
+    return [kind, "status", "rows", "against", *effect]
+
+
+def _interval(part: Part) -> str:
+    if part.interval is None:
+        return "-"
+    return f"{number(part.interval[0])} to {number(part.interval[1])}"
+
+
+def percent(value: float) -> str:
+    return "-" if not math.isfinite(value) else f"{100 * value:.2f} %"
+
+
+def describe(comparison: Comparison) -> str:
+    """The whole comparison for a terminal."""
+    reference, incoming, request = comparison.reference, comparison.incoming, comparison.request
+    lines = [
+        f"{comparison.status.upper()}: p = {number(comparison.p)} over "
+        f"{', '.join(result.name for result in comparison.results)} "
+        f"({request.draws} relabellings, seed {request.seed}; "
+        f"alarm at p <= {number(request.family_alpha)})",
+        f"reference {reference.sample.name}: {len(reference.sample)} rows compared, "
+        f"{reference.scale.rows} others fixed the scale; EER {percent(comparison.eer[0])}",
+        f"incoming {incoming.name}: {len(incoming)} rows; EER {percent(comparison.eer[1])}",
+        *(f"note: {note}" for note in comparison.notes),
+        "",
+        table(RESULT_HEADS, result_rows(comparison.results)),
+    ]
+    for column, parts in comparison.slices.items():
+        lines += ["", f"by {column}:", table(part_heads(parts, column), part_rows(parts))]
+    if comparison.windows is not None:
+        w = comparison.windows
+        lines += [
+            "",
+            f"windows: {w.status.upper()} ({w.k} of {w.n} windows at p <= {number(w.level)})",
+            table(part_heads(w.parts, "window"), part_rows(w.parts)),
+        ]
+    if comparison.classes is not None:
+        c = comparison.classes
+        lines += [
+            "",
+            f"predicted fake {percent(c.share_reference)} -> {percent(c.share_incoming)} "
+            f"(p = {number(c.mix_p)}): {c.reading}",
+            table(part_heads(c.parts, "class"), part_rows(c.parts)),
+        ]
+    if comparison.conditions:
+        rows = [
+            [c.name, c.reference, c.incoming, number(c.distance), number(c.p)]
+            for c in comparison.conditions
+        ]
+        heads = ["signal", "reference", "incoming", "distance", "p"]
+        lines += ["", table(heads, rows)]
+    return "\n".join(lines)
+
+
+def describe_files(files: list[DriftedFile]) -> str:
+    rows = [
+        [file.id, number(file.distance), number(file.ratio), number(file.p), number(file.q),
+         number(file.score)]
+        for file in files
+    ]  # fmt: skip
+    return table(["ID", "distance", "x reference", "p", "adjusted p", "score"], rows)
+
+
+def write_ranking(path: str | Path, files: list[DriftedFile]) -> None:
+    """The ranking as CSV, every digit kept."""
+    import csv
+    import io
+
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    names = [field.name for field in fields(DriftedFile)]
+    writer.writerow(names)
+    writer.writerows([getattr(file, name) for name in names] for file in files)
+    write_text(path, stream.getvalue())

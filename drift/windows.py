@@ -1,0 +1,204 @@
+"""Sliding windows over what arrives, and the k-of-n rule that turns them into one alarm.
+
+A single window over its threshold is expected now and then. The rule asks for k of n consecutive
+windows, and the threshold of each is chosen so that the whole run of windows raises a false alarm
+with probability alpha, not each window.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from drift.embeddings import EmbeddingSet
+from drift.null import draws_for, status_of
+from drift.reference import Reference
+from drift.subsets import Part, Plan, equal_error_rate, run_plan, thin_reference
+from protocols.schema import UserError
+
+K_OF_N = (2, 3)
+_SPAN = re.compile(r"(\d+)(d|h|m)?")
+_SECONDS = {"d": 86_400, "h": 3_600, "m": 60}
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows in order of time, the p each is held to, and where the rule raised the alarm.
+
+    `raised[i]` says that k of the n windows up to and with i are at or below `level`.
+    """
+
+    parts: list[Part]
+    level: float
+    k: int
+    n: int
+    raised: list[bool]
+    status: str
+
+
+def parse_times(cells: np.ndarray, column: str, ids: np.ndarray) -> np.ndarray:
+    """(N,) datetime64[s] of ISO dates or times; refused by ID."""
+    times = np.empty(len(cells), dtype="datetime64[s]")
+    for row, cell in enumerate(cells):
+        try:
+            times[row] = np.datetime64(str(cell).removesuffix("Z"), "s")
+        except ValueError as error:
+            raise UserError(
+                f"{column} {str(cell)!r} of ID {str(ids[row])!r} is not a date: "
+                "write it as 2026-11-22 or 2026-11-22T09:30"
+            ) from error
+        if np.isnat(times[row]):
+            raise UserError(f"{column} of ID {str(ids[row])!r} is empty: every row needs a date")
+    return times
+
+
+def window_rows(
+    order: np.ndarray, times: np.ndarray | None, *, size: str, step: str | None
+) -> list[np.ndarray]:
+    """Rows of each window, oldest first.
+
+    `size` and `step` are counts (`500`) or spans of time (`7d`, `12h`, `30m`). Windows are laid
+    from the newest row backwards, so the newest is whole; what is left at the old end is a short
+    window of its own. Empty spans of time give no window.
+    """
+    length, unit = _parse_span(size)
+    stride, stride_unit = _parse_span(step or size)
+    if (unit is None) != (stride_unit is None):
+        raise UserError(f"--window {size} and --step {step} must both be counts or both be times")
+    if stride > length:
+        raise UserError(f"--step {step} is longer than --window {size}: rows would be skipped")
+    if unit is None:
+        ends = range(len(order), 0, -stride)
+        found = [order[max(0, end - length) : end] for end in ends]
+    else:
+        if times is None:
+            raise UserError(f"--window {size} is a span of time: name its column with --time")
+        clock = times[order].astype(np.int64)
+        newest = clock[-1]
+        found = []
+        for back in range(0, int(newest - clock[0]) + 1, stride):
+            inside = (clock <= newest - back) & (clock > newest - back - length)
+            found.append(order[inside])
+    kept = []
+    for rows in found:
+        if len(rows):
+            kept.append(rows)
+        if len(rows) and rows[0] == order[0]:
+            break  # an older window would only repeat a part of this one
+    return kept[::-1]
+
+
+def _parse_span(text: str) -> tuple[int, str | None]:
+    matched = _SPAN.fullmatch(str(text))
+    if matched is None or int(matched[1]) == 0:
+        raise UserError(f"{text!r} is no window: give a count (500) or a time (7d, 12h, 30m)")
+    return int(matched[1]) * _SECONDS.get(matched[2], 1), matched[2]
+
+
+def false_alarm_rate(level: float, count: int, k: int, n: int) -> float:
+    """P(k of some n consecutive windows alarm) for `count` independent windows alarming at `level`.
+
+    Exact: a chain over the alarms of the last n - 1 windows.
+    """
+    state = {(): 1.0}
+    raised = 0.0
+    for _ in range(count):
+        following: dict[tuple[int, ...], float] = {}
+        for (recent, mass), alarm in itertools.product(state.items(), (0, 1)):
+            mass = mass * (level if alarm else 1 - level)
+            if sum(recent) + alarm >= k:
+                raised += mass
+                continue
+            kept = (*recent, alarm)[-(n - 1) :] if n > 1 else ()
+            following[kept] = following.get(kept, 0.0) + mass
+        state = following
+    return raised
+
+
+def window_level(alpha: float, count: int, k: int, n: int, *, overlapping: bool) -> float:
+    """The p each window is held to, so that the rule raises a false alarm with probability alpha.
+
+    Overlapping windows depend on each other; for them alpha / count holds however they do.
+    """
+    if overlapping:
+        return alpha / max(count, 1)
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (
+            (low, middle) if false_alarm_rate(middle, count, k, n) > alpha else (middle, high)
+        )
+    return low
+
+
+def k_of_n(alarms: Sequence[bool], k: int, n: int) -> list[bool]:
+    """For each window, whether k of the n up to and with it alarm."""
+    return [sum(alarms[max(0, i - n + 1) : i + 1]) >= k for i in range(len(alarms))]
+
+
+def compare_windows(
+    plan: Plan,
+    reference: Reference,
+    incoming: EmbeddingSet,
+    *,
+    size: str,
+    step: str | None = None,
+    time: str | None = None,
+    rule: tuple[int, int] = K_OF_N,
+) -> Windows:
+    """Compare each window and apply the rule; rows go by the time column, else as in the file."""
+    k, n = rule
+    if not 1 <= k <= n:
+        raise UserError(f"--k_of_n {k} {n} is no rule: k is from 1 to n")
+    times = None
+    order = np.arange(len(incoming))
+    if time is not None:
+        times = parse_times(incoming.column(time), time, incoming.ids)
+        order = np.argsort(times, kind="stable")
+    found = window_rows(order, times, size=size, step=step)
+    overlapping = step is not None and step != size
+    level = window_level(plan.alpha, len(found), k, n, overlapping=overlapping)
+    plan = plan.for_parts(draws=draws_for(1, plan.draws, level))
+    if plan.draws * level < 1:
+        raise UserError(
+            f"{len(found)} windows leave each a threshold of {level:.1g}, below what "
+            f"{plan.draws} relabellings resolve: use fewer windows or less overlap (--step)"
+        )
+    parts = []
+    for rows in found:
+        mine = incoming.take(rows)
+        results, p = run_plan(plan, thin_reference(reference, len(mine)), mine)
+        name = _name(rows, times)
+        parts.append(
+            Part(
+                name=name,
+                rows=len(mine),
+                against="all of the reference",
+                results=results,
+                p=p,
+                status="insufficient" if np.isnan(p) else status_of(p, level),
+                eer=equal_error_rate(mine),
+            )
+        )
+    alarms = [part.status == "alarm" for part in parts]
+    raised = k_of_n(alarms, k, n)
+    return Windows(parts, level, k, n, raised, _overall(parts, alarms, raised))
+
+
+def _overall(parts: list[Part], alarms: list[bool], raised: list[bool]) -> str:
+    if all(part.status == "insufficient" for part in parts):
+        return "insufficient"
+    if any(raised):
+        return "alarm"
+    return "warn" if any(alarms) else "ok"
+
+
+def _name(rows: np.ndarray, times: np.ndarray | None) -> str:
+    if times is None:
+        return f"rows {rows[0] + 1} to {rows[-1] + 1}"
+    first, last = (str(times[row]).removesuffix("T00:00:00") for row in rows[[0, -1]])
+    return f"{first} to {last}"
