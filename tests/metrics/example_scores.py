@@ -1,6 +1,6 @@
 """The score files of the README's Evaluation section: two made-up detectors, always the same.
 
-    python tests/metrics/example_scores.py FOLDER
+    python -m tests.metrics.example_scores FOLDER
 
 A.csv and B.csv are their scores of a test set, A_dev.csv and B_dev.csv of a development set, T.csv
 is the protocol of the test set. B errs more; attack A06 is hard, ITW harder than ASV19LA.
