@@ -40,8 +40,8 @@ class FrameHeader(NamedTuple):
 def frame_table() -> dict[int, FrameHeader]:
     """Every valid layer III frame header, keyed by the bits that decide it.
 
-    The key is `key_of(header bytes)`: version (2 bits), rate (2), bit rate (4), padding (1) and
-    "is mono" (1). Free-format frames (bit rate index 0) have no computable size and are absent.
+    The key is that of `_key`: version (2 bits), rate (2), bit rate (4), padding (1) and "is mono"
+    (1). Free-format frames (bit rate index 0) have no computable size and are absent.
     """
     table = {}
     for version, rates in _RATES.items():

@@ -158,13 +158,13 @@ def open_ffmpeg(path: str, first_byte: int = 0):
 
 
 def _probe_ffmpeg(path: str, *, count: bool = False) -> AudioHeader:
+    """FFmpeg's view of a file; with `count` its length is counted whatever the container says."""
     container, stream = open_ffmpeg(path)
     with container:
         codec = stream.codec_context
         is_indexed = "mp4" in container.format.name.split(",")
-        if (
-            is_indexed and stream.duration and not count
-        ):  # its sample table; edit lists are taken into account
+        # The sample table's duration takes edit lists (an encoder's delay) into account.
+        if is_indexed and stream.duration and not count:
             frames = round(stream.duration * stream.time_base * codec.sample_rate)
         else:
             frames = _count_decoded(path, container, stream)

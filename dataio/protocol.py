@@ -303,7 +303,7 @@ def _labels(block: pa.RecordBatch) -> np.ndarray:
 def _durations(block: pa.RecordBatch) -> np.ndarray:
     if "Duration" not in block.schema.names:
         return np.full(len(block), np.nan, dtype=np.float32)
-    words = block.column("Duration")
+    words = pc.utf8_trim_whitespace(block.column("Duration"))
     unknown = pc.is_in(words, value_set=pa.array(_UNKNOWN_DURATION))
     durations = pc.if_else(unknown, None, words).cast(pa.float32())
     valid = pc.and_(pc.is_finite(durations), pc.greater(durations, 0))
