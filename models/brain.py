@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from speechbrain import Brain, Stage
 
+from augment.batched import apply as rawboost_on_device
 from dataio.dataset import WaveformBatch
 from metrics.rates import NOWHERE, eer
 from models.detector import Detector, DetectorOutput
@@ -93,9 +94,10 @@ class DetectorBrain(Brain):
         data = batch.data
         if len(data) == 0:
             return self._forward_of_nothing()
-        return self.modules.detector(
-            data.waveforms.to(self.device, non_blocking=True), data.lengths
-        )
+        waveforms = data.waveforms.to(self.device, non_blocking=True)
+        if data.draws:
+            waveforms = rawboost_on_device(waveforms, data.draws)
+        return self.modules.detector(waveforms, data.lengths)
 
     def _forward_of_nothing(self) -> DetectorOutput:
         """A forward that counts for nothing, so that this rank joins the gradient's sum."""

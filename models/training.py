@@ -147,6 +147,7 @@ def make_train_stream(
         mode="train",
         crop_seconds=crop,
         augmentation=augmentation(hparams),
+        on_device=hparams["augment_on"] == "device",
         seed=hparams["seed"],
     )
     plan = BatchPlan(
