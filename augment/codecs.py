@@ -158,6 +158,7 @@ def _through_ffmpeg(
     encoder.time_base = Fraction(1, facts.sample_rate)
     formats = [format.name for format in encoder.codec.audio_formats]
     encoder.format = "fltp" if "fltp" in formats else "s16"
+    encoder.thread_count = 1  # a loader worker has one core
     if bit_rate is not None:
         encoder.bit_rate = bit_rate
     encoder.open()
@@ -169,6 +170,7 @@ def _through_ffmpeg(
     packets += encoder.encode(None)
     decoder = av.CodecContext.create(facts.decoder, "r")
     decoder.sample_rate, decoder.layout = facts.sample_rate, "mono"
+    decoder.thread_count = 1
     if encoder.extradata:
         decoder.extradata = encoder.extradata
     decoded = [frame for packet in packets for frame in decoder.decode(packet)]

@@ -2,7 +2,8 @@
 
     python -m benchmarks.augmentation_cost [--repeats 20]
 
-Median over `repeats` draws on 4 s at 16 kHz; drawing, file reading and codec set-up included.
+Median CPU time of the thread over `repeats` draws on 4 s at 16 kHz; drawing, file reading and codec
+set-up included.
 The table is the one of the README.
 """
 
