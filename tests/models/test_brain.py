@@ -26,7 +26,7 @@ def test_precision_is_what_the_inside_of_the_model_computes_in(precision, toy_co
         toy_corpus, tmp_path, precision=precision, eval_precision=precision
     )
     dtypes = {True: set(), False: set()}
-    record_matrix_products(brain, dtypes)
+    record_attention(brain, dtypes)
     brain.fit_stream(train, valid)
     wanted = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     assert dtypes == {True: {wanted}, False: {wanted}}
@@ -34,16 +34,15 @@ def test_precision_is_what_the_inside_of_the_model_computes_in(precision, toy_co
     assert all(p.dtype == torch.float32 for p in brain.detector.parameters())
 
 
-def record_matrix_products(brain, dtypes: dict) -> None:
-    """Note the dtype that the second feed-forward layer's input has in training and validation."""
+def record_attention(brain, dtypes: dict) -> None:
+    """Note the dtype of the queries that attention works on, in training and in validation."""
     from torch.overrides import TorchFunctionMode
 
     class Watch(TorchFunctionMode):
         def __torch_function__(self, function, types, args=(), kwargs=None):
-            result = function(*args, **(kwargs or {}))
-            if function is torch.nn.functional.gelu and result.ndim == 3:
-                dtypes[brain.detector.training].add(result.dtype)
-            return result
+            if function is torch.nn.functional.scaled_dot_product_attention:
+                dtypes[brain.detector.training].add(args[0].dtype)
+            return function(*args, **(kwargs or {}))
 
     inner = brain.detector.m_ssl.model.encoder.forward
 
