@@ -62,6 +62,7 @@ def evaluate_arguments(argv: list[str]) -> argparse.Namespace:
     what.add_argument("--threshold_from", metavar="DEV.csv", help="carry a threshold over")
     what.add_argument("--threshold_rule", choices=("eer", "min_dcf"), default="eer")
     what.add_argument("--calibration", metavar="cal.json", help="apply it, and say what it gave")
+    what.add_argument("--against_calibration", metavar="cal_b.json", help="applied to B.csv")
     what.add_argument("--key", help="labels of foreign score files")
     for name, value in (("p_spoof", 0.05), ("c_miss", 1.0), ("c_fa", 10.0)):
         what.add_argument(f"--{name}", type=float, default=value, help=f"costs, default {value}")

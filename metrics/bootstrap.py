@@ -139,6 +139,13 @@ def draw_clusters(labels: np.ndarray, clusters: np.ndarray) -> Draw:
     return draw
 
 
+def drawing(labels: np.ndarray, clusters: np.ndarray | None) -> Draw:
+    """Draws of single files, or of clusters where there are any."""
+    if clusters is not None:
+        return draw_clusters(labels, clusters)
+    return draw_files(int((labels == REAL).sum()), int((labels == FAKE).sum()))
+
+
 def replicate(
     systems: Sequence[Ranked], names: Sequence[str], *, draw: Draw, setting: Setting, plan: Plan
 ) -> np.ndarray:
@@ -173,10 +180,7 @@ def intervals(
 ) -> dict[str, tuple[float, float]]:
     """The interval of each named figure; (NaN, NaN) where a class is missing."""
     labels = np.asarray(labels)
-    if clusters is None:
-        draw = draw_files(int((labels == REAL).sum()), int((labels == FAKE).sum()))
-    else:
-        draw = draw_clusters(labels, clusters)
+    draw = drawing(labels, clusters)
     at = (setting.threshold, setting.cost_threshold)
     ranked = Ranked(scores, labels, at, exchangeable=clusters is None)
     samples = replicate([ranked], names, draw=draw, setting=setting, plan=plan)[:, 0]

@@ -6,7 +6,9 @@ import argparse
 import csv
 import json
 import platform
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from dataio.scores import whole_file
 from metrics.curves import finite
@@ -20,7 +22,13 @@ def versions() -> dict[str, str]:
     """What the figures were computed with."""
     import numpy
 
-    return {"python": platform.python_version(), "numpy": numpy.__version__}
+    project = Path(__file__).resolve().parent.parent / "pyproject.toml"
+    found = re.search(r'^version = "(.*)"', project.read_text(encoding="utf-8"), re.MULTILINE)
+    return {
+        "antideepfake": found.group(1) if found else "unknown",
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+    }
 
 
 def to_screen(found: dict, names: Sequence[str], intervals_too: bool) -> None:
@@ -53,11 +61,10 @@ def to_screen(found: dict, names: Sequence[str], intervals_too: bool) -> None:
 
 def bootstrap_sentence(bootstrap: dict) -> str:
     """How the intervals were made."""
-    unit = "files" if bootstrap["cluster"] is None else f"clusters ({bootstrap['cluster']})"
-    return (
-        f"{bootstrap['confidence']:.0%} intervals: {bootstrap['replicates']} resamplings of {unit} "
-        f"within each class, seed {bootstrap['seed']}"
-    )
+    cluster = bootstrap["cluster"]
+    unit = "files within each class" if cluster is None else f"whole groups by {cluster}"
+    drawn = f"{bootstrap['replicates']} resamplings of {unit}, seed {bootstrap['seed']}"
+    return f"{bootstrap['confidence']:.0%} intervals: {drawn}"
 
 
 def interval(bounds: Sequence[float]) -> str:

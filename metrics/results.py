@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from metrics import compare, curves, guards
-from metrics.bootstrap import Plan, Ranked, draw_clusters, draw_files, intervals, replicate
+from metrics.bootstrap import Plan, Ranked, drawing, intervals, replicate
 from metrics.measures import Setting, measure
 from metrics.rates import expit, logit
 from metrics.slices import slices
 from metrics.sweep import Sweep, sweep
-from protocols.schema import FAKE, REAL
+from protocols.schema import REAL
 
 PAIRED = ("eer", "roc_auc", "accuracy", "min_dcf")  # figures whose differences are given intervals
 SLICED = ("eer", "roc_auc", "fpr", "fnr")
@@ -133,10 +133,7 @@ def _paired(data: Data, other: np.ndarray, rows, request: Request) -> dict:
     at = (setting.threshold, setting.cost_threshold)
     ranked = [Ranked(scores, labels, at) for scores in (ours, theirs)]
     figures = [measure(system.points, PAIRED, setting) for system in ranked]
-    if data.clusters is None:
-        draw = draw_files(int((labels == REAL).sum()), int((labels == FAKE).sum()))
-    else:
-        draw = draw_clusters(labels, data.clusters[rows])
+    draw = drawing(labels, None if data.clusters is None else data.clusters[rows])
     samples = replicate(ranked, PAIRED, draw=draw, setting=setting, plan=plan)
     differences = {
         name: {

@@ -48,6 +48,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if len(rows) > 1:
         found["averages"] = results.averages(rows[1:], request.names, rows[0]["figures"])
     found |= parts(arguments, request, scores, data, sweeps)
+    if arguments.against and arguments.calibration and not arguments.against_calibration:
+        notes.append("B's scores are taken as they are: --against_calibration gives B its own map")
     found["notes"] = notes + results.all_notes(sweeps)
     if arguments.report or arguments.plots or arguments.json:
         found["curves"] = results.drawn(
@@ -117,7 +119,9 @@ def members_of(scores: Scores, prefixes: list[str], notes: list[str]) -> dict[st
     elif not prefixes:
         order = np.argsort(index, kind="stable")
         parts = np.split(order, np.cumsum(np.bincount(index))[:-1])
-        members |= dict(zip(names, parts, strict=True))
+        # a subset may itself be called `all`; that row is everything
+        shown = ["all (subset)" if name == "all" else name for name in names]
+        members |= dict(zip(shown, parts, strict=True))
     for prefix in prefixes:
         rows = np.flatnonzero([key.startswith(prefix) for key in scores.ids])
         if not len(rows):
@@ -130,6 +134,22 @@ def members_of(scores: Scores, prefixes: list[str], notes: list[str]) -> dict[st
 
 def calibrated(data: Data, scores: Scores, path: str) -> dict:
     """Turns the data's scores into log likelihood ratios; says what that did to Cllr."""
+    calibration = checked_calibration(path, scores)
+    before = data.scores
+    data.scores = calibration.log_likelihood_ratio(before)
+    return {
+        "path": str(path),
+        "method": calibration.method,
+        "training_prior": calibration.training_prior,
+        "checkpoint_sha256": calibration.checkpoint_sha256,
+        "cllr_before": cost_functions.cllr(before, data.labels),
+        "cllr_after": cost_functions.cllr(data.scores, data.labels),
+        "min_cllr": cost_functions.min_cllr(before, data.labels),
+    }
+
+
+def checked_calibration(path: str, scores: Scores) -> calibrations.Calibration:
+    """The calibration; refused for scores that are known to come from another checkpoint."""
     calibration = calibrations.load_calibration(path)
     ours, theirs = scores.meta.get("checkpoint_sha256"), calibration.checkpoint_sha256
     if ours and theirs and ours != theirs:
@@ -137,18 +157,7 @@ def calibrated(data: Data, scores: Scores, path: str) -> dict:
             f"{path} was fitted for checkpoint {theirs[:12]}, {scores.path} comes from "
             f"{ours[:12]}: calibrate with scores of the same checkpoint"
         )
-    before = data.scores
-    data.scores = calibration.log_likelihood_ratio(before)
-    return {
-        "path": str(path),
-        "method": calibration.method,
-        "training_prior": calibration.training_prior,
-        "checkpoint_sha256": theirs,
-        "checkpoint_checked": bool(ours and theirs),
-        "cllr_before": cost_functions.cllr(before, data.labels),
-        "cllr_after": cost_functions.cllr(data.scores, data.labels),
-        "min_cllr": cost_functions.min_cllr(before, data.labels),
-    }
+    return calibration
 
 
 def bootstrap_described(plan: Plan | None, cluster: str | None) -> dict | None:
@@ -178,8 +187,9 @@ def against(arguments, request: Request, scores: Scores, data: Data) -> dict:
 
     other, _ = labelled(arguments.against, arguments.key)
     theirs = aligned(scores, [other])[:, 1]
-    if arguments.calibration:
-        theirs = calibrations.load_calibration(arguments.calibration).log_likelihood_ratio(theirs)
+    if arguments.against_calibration:
+        calibration = checked_calibration(arguments.against_calibration, other)
+        theirs = calibration.log_likelihood_ratio(theirs)
     rows = results.compared(data, theirs, request)
     return {"a": str(arguments.scores), "b": str(arguments.against), "subsets": rows}
 
@@ -189,7 +199,7 @@ def carried_over(arguments, request: Request, sweeps: dict) -> dict:
     scores, _ = labelled(arguments.threshold_from, arguments.key)
     values = scores.difference
     if arguments.calibration:
-        values = calibrations.load_calibration(arguments.calibration).log_likelihood_ratio(values)
+        values = checked_calibration(arguments.calibration, scores).log_likelihood_ratio(values)
     points = sweep(values, scores.labels)
     if not points.both_classes:
         raise UserError(f"{arguments.threshold_from} has one class only: it sets no threshold")

@@ -256,7 +256,7 @@ def test_protocol_that_disagrees_on_labels_is_refused(world, capsys):
 def test_clusters_come_from_the_protocol(world, capsys):
     options = ["--protocol", "eval.csv", "--bootstrap", 40, "--metrics", "eer"]
     clustered = run(capsys, "A_eval.csv", *options, "--cluster", "Speaker")[1]
-    assert "clusters (Speaker)" in clustered
+    assert "whole groups by Speaker" in clustered
     assert clustered != run(capsys, "A_eval.csv", *options)[1]
 
 
@@ -319,6 +319,23 @@ def test_calibration_of_another_checkpoint_is_refused(world, capsys):
     Path("A_eval.meta.json").write_text(json.dumps({"checkpoint_sha256": "cd" * 32}))
     status, _, err = run(capsys, "A_eval.csv", "--calibration", "cal.json")
     assert status == 2 and "same checkpoint" in err
+
+
+def test_each_system_has_its_own_calibration(world, capsys):
+    run(capsys, "calibrate", "A_dev.csv", "--output", "a.json")
+    run(capsys, "calibrate", "B_dev.csv", "--output", "b.json")
+    options = ["--against", "B_eval.csv", "--bootstrap", 5, "--calibration", "a.json"]
+    _, plain, _ = run(capsys, "A_eval.csv", *options)
+    assert "B's scores are taken as they are" in plain
+    _, both, _ = run(capsys, "A_eval.csv", *options, "--against_calibration", "b.json")
+    assert "B's scores" not in both and both != plain
+
+
+def test_a_subset_called_all_does_not_hide_the_row_of_all_files(tmp_path, capsys, rng):
+    ids = [f"{['all', 'other'][i % 2]}-{i}" for i in range(300)]
+    _, out, _ = run(capsys, write_scores(tmp_path / "s.csv", *normals(rng), ids))
+    first = [line.split("  ")[0] for line in out.splitlines()[3:]]
+    assert first == ["all", "all (subset)", "other"]
 
 
 def test_unknown_checkpoint_is_said(world, capsys):
