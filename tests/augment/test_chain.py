@@ -1,5 +1,6 @@
 """The list: its order, probabilities, groups, seeds and refusals; what is off stays off."""
 
+import pickle
 import subprocess
 import sys
 
@@ -78,6 +79,15 @@ def test_nothing_depends_on_the_global_generators():
         torch.manual_seed(seed)
         outputs.append(augmentation(waveform(), rng(1)))
     np.testing.assert_array_equal(*outputs)
+
+
+def test_an_augmentation_and_its_draws_cross_to_loader_workers():
+    augmentation = build({"algo": 4}, [CLIP, {"one_of": [QUIET, LOUD]}])
+    copy = pickle.loads(pickle.dumps(augmentation))
+    np.testing.assert_array_equal(copy(waveform(), rng(5)), augmentation(waveform(), rng(5)))
+    row, draw = augmentation.split(waveform(), rng(5))
+    returned = pickle.loads(pickle.dumps(draw))
+    np.testing.assert_array_equal(rawboost.apply(row, returned), rawboost.apply(row, draw))
 
 
 def test_split_and_the_batched_form_together_give_what_a_loader_alone_gives():
