@@ -44,7 +44,7 @@ def main() -> None:
         return
     print(describe("soundfile", "pandas", "pandarallel"))
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-        folder = Path(folder)
+        folder = Path(folder).resolve()
         if args.files:
             probing(folder, args)
         if args.many:

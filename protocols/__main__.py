@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 
 from protocols.schema import UserError
@@ -47,10 +48,23 @@ def main(argv: list[str] | None = None) -> int:
             chosen.add_arguments(verb_parser)
     args = parser.parse_args(argv)
     try:
-        return chosen.run(args)
+        status = chosen.run(args)
+        sys.stdout.flush()
+        return status
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.filename is None:  # no mistake of the user's: let it be seen whole
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on where it can", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

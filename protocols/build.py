@@ -22,7 +22,7 @@ from protocols.corpus import Corpus, Item, find_corpus
 from protocols.schema import COLUMNS, ROOT, Row, UserError
 from protocols.source import UNKNOWN_WORD, Source
 
-SHOWN = 10  # problems printed; all of them are in the .skipped.csv
+SHOWN = 10  # unknown words printed
 PROPORTIONS = ("train", "valid", "test")
 
 
@@ -170,7 +170,7 @@ def build(
     from protocols.unique import finish
 
     output = Path(output)
-    _refuse_folder(output)
+    _refuse_output(output)
     stem = output.with_suffix("")
     outputs = _output_files(corpus, output)
     summary = Summary(corpus.name, [str(path) for path in outputs.values()])
@@ -193,11 +193,16 @@ def build(
     return summary
 
 
-def _refuse_folder(output: Path) -> None:
+def _refuse_output(output: Path) -> None:
     if output.is_dir():
         raise UserError(f"--output {output} is a folder: name a .csv file")
     if not output.parent.is_dir():
         raise UserError(f"no folder {output.parent} for --output {output}: make it first")
+    if output.exists() and output.name not in os.listdir(output.parent):
+        raise UserError(
+            f"this disk takes {output} for a file whose name has other capitals (Codecfake and "
+            "CodecFake are two databases): give another --output"
+        )
 
 
 def _output_files(corpus: Corpus, output: Path) -> dict[str, Path]:

@@ -31,7 +31,11 @@ JOBS_UNDER_WAY = 4  # for each worker
 
 def worker_count(asked: int | None = None) -> int:
     """The number of processes: as asked, or one for each core this process may run on."""
-    return asked if asked else len(os.sched_getaffinity(0))
+    if asked is not None and asked < 1:
+        raise UserError(f"--workers {asked}: give a number above 0")
+    if asked:
+        return asked
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def map_in_order(

@@ -228,6 +228,26 @@ def test_a_failed_build_leaves_the_old_protocol_alone(protocols, write_audio):
     assert not list(Path().glob("*.partial"))
 
 
+def test_outputs_that_cannot_be_written_are_refused(protocols, write_audio, monkeypatch):
+    write_audio(f"{AISHELL}/a.wav")
+    arguments = ["build", "AIShell3", "--data_folder", "data"]
+    assert "is a folder" in protocols(*arguments, "--output", "data")[2]
+    assert "make it first" in protocols(*arguments, "--output", "nowhere/out.csv")[2]
+    assert protocols(*arguments, "--workers", "0")[0] == 2
+
+
+def test_a_disk_without_capitals_does_not_lose_codecfake_to_codecfake(
+    protocols, write_audio, monkeypatch
+):
+    write_audio("CodecFake/processed/a+p1_1.wav")
+    Path("Codecfake.csv").write_text("the other one")
+    exists = Path.exists
+    as_on_such_a_disk = lambda path: exists(path) or path.name == "CodecFake.csv"  # noqa: E731
+    monkeypatch.setattr(Path, "exists", as_on_such_a_disk)
+    status, _, err = protocols("build", "CodecFake", "--data_folder", "data")
+    assert (status, "other capitals" in err) == (2, True)
+
+
 # ---------------------------------------------------------------------- unique IDs
 
 

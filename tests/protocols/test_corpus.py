@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from protocols.corpus import corpora, database_of
 from protocols.merge import PUBLISHED_ORDER, published_names
 
@@ -143,3 +145,17 @@ def test_no_verb_loads_torch(write_audio, tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                           cwd=Path(__file__).parents[2])  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_a_reader_that_stops_early_is_no_error():
+    command = f"{sys.executable} -m protocols list | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True,
+                          cwd=Path(__file__).parents[2])  # fmt: skip
+    assert done.stdout == "ADD2023  (real+fake)\n"
+    assert done.stderr == ""
+
+
+def test_a_verb_that_is_not_known_is_refused(protocols):
+    with pytest.raises(SystemExit) as refused:
+        protocols("bild")
+    assert refused.value.code == 2
