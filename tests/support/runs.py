@@ -29,9 +29,9 @@ TIMEOUT = 240  # s; a run that takes longer hangs
 def run_main(arguments: list[str], *, ranks: int = 1, die: str = "", after: float = 0) -> int:
     """Run `main.py arguments` on `ranks` gloo processes; the exit status, -9 when killed.
 
-    `die` = "what:n" kills rank 0 at the n-th "step", "validation", "checkpoint" (half a file is
-    written) or "rename"; `after` > 0 kills it after so many seconds. Its partners die with it, as
-    under torchrun.
+    `die` = "what:n" kills rank 0 at the n-th "step", "validation", "score" batch, "checkpoint"
+    (half a file is written) or "rename"; `after` > 0 kills it after so many seconds. Its partners
+    die with it, as under torchrun.
     """
     port = free_port()
     processes = [
@@ -81,7 +81,7 @@ def _arm(what: str, count: int) -> None:
     """Let this process kill itself at the `count`-th occurrence of `what`."""
     import torch
 
-    from models import whole_checkpoint
+    from models import scoring, whole_checkpoint
     from models.brain import DetectorBrain
 
     owner, name = {
@@ -89,6 +89,7 @@ def _arm(what: str, count: int) -> None:
         "validation": (DetectorBrain, "evaluate_batch"),
         "checkpoint": (torch, "save"),
         "rename": (whole_checkpoint, "write_manifest"),
+        "score": (scoring, "score_batch"),
     }[what]
     original, seen = getattr(owner, name), [0]
 

@@ -1,0 +1,295 @@
+"""`inference`, `analysis`, `score`: what comes out, in what order, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from support.runs import run_main
+
+import main
+from dataio.scores import read_scores
+from models.detector import build_detector
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A detector checkpoint of random weights whose scores spread."""
+    torch.manual_seed(0)
+    detector = build_detector("w2v_tiny")
+    with torch.no_grad():
+        detector.proj_fc.weight.mul_(20)
+    path = tmp_path_factory.mktemp("weights") / "tiny.ckpt"
+    torch.save(detector.state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def corpus(toy_corpus, tmp_path):
+    """A copy of the toy corpus that a test may spoil."""
+    shutil.copytree(toy_corpus, tmp_path / "corpus")
+    return tmp_path / "corpus"
+
+
+def arguments(corpus, checkpoint, verb="inference", **options):
+    settings = {
+        "base_path": corpus,
+        "protocol_folder": corpus / "protocols",
+        "ckpt_path": checkpoint,
+        "score_path": corpus / "scores.csv",
+        "device": "cpu",
+        "num_workers": 0,
+        **options,
+    }
+    words = [f"--{key}={value}" for key, value in settings.items()]
+    return [verb, "hparams/w2v_tiny.yaml", *words]
+
+
+def protocol_ids(corpus):
+    with (corpus / "protocols/test.csv").open() as stream:
+        return [row["ID"] for row in csv.DictReader(stream)]
+
+
+def alone(corpus, checkpoint, utterance):
+    """The logits of one file by itself."""
+    detector = build_detector("w2v_tiny").eval()
+    detector.load_state_dict(torch.load(checkpoint))
+    number = utterance.rpartition("-")[2]
+    waveform, _ = soundfile.read(corpus / f"Data/Toy/test/{number}.wav", dtype="float32")
+    with torch.no_grad():
+        return detector(torch.from_numpy(waveform)[None]).logits[0].numpy()
+
+
+def skipped(corpus):
+    with (corpus / "scores.skipped.csv").open() as stream:
+        return {row["ID"]: (row["Kind"], row["Reason"]) for row in csv.DictReader(stream)}
+
+
+def test_scores_come_in_protocol_order_and_do_not_depend_on_the_batch(corpus, checkpoint):
+    assert main.main(arguments(corpus, checkpoint)) == 0
+    scores = read_scores(corpus / "scores.csv")
+    assert list(scores.ids) == protocol_ids(corpus)
+    for utterance, logits in zip(scores.ids, scores.logits, strict=True):
+        assert logits == pytest.approx(alone(corpus, checkpoint, utterance), abs=1e-4)
+    header = (corpus / "scores.csv").read_text().splitlines()[0]
+    assert header == "ID,Score,Label"
+    assert main.main(arguments(corpus, checkpoint, max_batch_length=1)) == 0
+    assert read_scores(corpus / "scores.csv").logits == pytest.approx(scores.logits, abs=1e-4)
+
+
+def test_the_meta_file_says_what_the_scores_depend_on(corpus, checkpoint):
+    import hashlib
+
+    assert main.main(arguments(corpus, checkpoint, eval_precision="bf16")) == 0
+    meta = json.loads((corpus / "scores.meta.json").read_text())
+    assert meta["checkpoint_sha256"] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    assert (meta["model"], meta["precision"], meta["engine"]) == ("w2v_tiny", "bf16", "native")
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_scores_are_close_to_full_ones(precision, corpus, checkpoint):
+    scores = {}
+    for name in ("fp32", precision):
+        assert main.main(arguments(corpus, checkpoint, eval_precision=name)) == 0
+        scores[name] = read_scores(corpus / "scores.csv").logits
+    assert scores[precision] == pytest.approx(scores["fp32"], abs=0.3)
+    assert (scores[precision] != scores["fp32"]).any()
+
+
+def test_analysis_writes_the_embeddings_that_the_scores_come_from(corpus, checkpoint):
+    assert main.main(arguments(corpus, checkpoint, "analysis")) == 0
+    scores = read_scores(corpus / "scores.csv")
+    with np.load(corpus / "scores.npz", allow_pickle=False) as found:
+        assert list(found["ids"]) == list(scores.ids)
+        assert found["labels"].tolist() == scores.labels.tolist()
+        assert found["logits"] == pytest.approx(scores.logits)
+        embeddings, meta = found["embeddings"], json.loads(str(found["meta"]))
+    head = torch.load(checkpoint)
+    weight, bias = head["proj_fc.weight"].numpy(), head["proj_fc.bias"].numpy()
+    assert embeddings.dtype == np.float32
+    assert embeddings @ weight.T + bias == pytest.approx(scores.logits, abs=1e-4)
+    assert meta["sample_rate"] == 16000 and meta["model"] == "w2v_tiny"
+    assert not (corpus / "scores.csv.partial").exists()
+
+
+def test_unreadable_files_are_listed_and_the_others_scored(corpus, checkpoint, capfd):
+    test = corpus / "Data/Toy/test"
+    (test / "001.wav").write_bytes(b"not audio")
+    soundfile.write(test / "002.wav", np.zeros(0, np.float32), 16000)
+    soundfile.write(test / "004.wav", np.full(16000, np.nan, np.float32), 16000, subtype="FLOAT")
+    (test / "005.wav").unlink()
+    assert main.main(arguments(corpus, checkpoint)) == 3
+    assert set(skipped(corpus)) == {f"Toy-test-00{n}" for n in (1, 2, 4, 5)}
+    assert {kind for kind, _ in skipped(corpus).values()} == {"error"}
+    ids = [name for name in protocol_ids(corpus) if name not in skipped(corpus)]
+    assert list(read_scores(corpus / "scores.csv").ids) == ids
+    assert "not scored: Toy-test-001: " in capfd.readouterr().err
+    assert main.main(arguments(corpus, checkpoint, allow_skipped=True)) == 0
+
+
+def test_short_files_are_listed_without_an_error_and_scored_on_request(corpus, checkpoint, capfd):
+    waveform = np.random.default_rng(0).standard_normal(100).astype(np.float32) * 0.1
+    soundfile.write(corpus / "Data/Toy/test/003.wav", waveform, 16000)
+    assert main.main(arguments(corpus, checkpoint)) == 0
+    assert skipped(corpus)["Toy-test-003"][0] == "short"
+    assert "1 files are shorter than min_duration" in capfd.readouterr().err
+    assert main.main(arguments(corpus, checkpoint, min_duration="null")) == 0
+    scores = read_scores(corpus / "scores.csv")
+    assert list(scores.ids) == protocol_ids(corpus)
+    assert not (corpus / "scores.skipped.csv").exists()
+
+
+def test_a_score_that_is_not_a_number_is_never_written(corpus, tmp_path):
+    state = build_detector("w2v_tiny").state_dict()
+    state["proj_fc.weight"][:] = float("nan")
+    torch.save(state, tmp_path / "nan.ckpt")
+    assert main.main(arguments(corpus, tmp_path / "nan.ckpt")) == 3
+    assert "nan" not in (corpus / "scores.csv").read_text().lower()
+    assert "not finite" in skipped(corpus)["Toy-test-000"][1]
+
+
+@pytest.mark.parametrize("edit", ["dash", "no column"])
+def test_rows_without_a_label_are_scored(edit, corpus, checkpoint):
+    path = corpus / "protocols/test.csv"
+    rows = list(csv.DictReader(path.open()))
+    columns = [c for c in rows[0] if edit == "dash" or c != "Label"]
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows({**row, "Label": "-"} for row in rows)
+    assert main.main(arguments(corpus, checkpoint)) == 0
+    assert set(read_scores(corpus / "scores.csv").labels.tolist()) == {-1}
+
+
+@pytest.mark.slow
+def test_a_killed_scoring_goes_on_where_it_was(corpus, checkpoint):
+    command = arguments(corpus, checkpoint, "analysis", max_batch_length=2)
+    assert run_main(command) == 0
+    whole = (corpus / "scores.csv").read_bytes()
+    (corpus / "scores.csv").unlink()
+    assert run_main(command, die="score:3") == -9
+    assert not (corpus / "scores.csv").exists()
+    journal = corpus / "scores.csv.partial/rank0.scores"
+    done = journal.stat().st_size
+    assert done > 0
+    with journal.open("ab") as stream:
+        stream.write(b"torn")
+    assert run_main(command) == 0
+    assert (corpus / "scores.csv").read_bytes() == whole
+
+
+@pytest.mark.slow
+def test_two_processes_score_as_one(corpus, checkpoint):
+    (corpus / "Data/Toy/test/001.wav").write_bytes(b"not audio")
+    assert run_main(arguments(corpus, checkpoint, "analysis")) == 3
+    one = read_scores(corpus / "scores.csv")
+    assert run_main(arguments(corpus, checkpoint, "analysis"), ranks=2) == 3
+    two = read_scores(corpus / "scores.csv")
+    assert list(two.ids) == list(one.ids)
+    assert two.logits == pytest.approx(one.logits, abs=1e-5)
+    assert list(skipped(corpus)) == ["Toy-test-001"]
+    assert len(np.load(corpus / "scores.npz")["embeddings"]) == len(one)
+
+
+def test_a_journal_of_another_checkpoint_is_not_continued(corpus, checkpoint, tmp_path):
+    journal = corpus / "scores.csv.partial"
+    journal.mkdir()
+    (journal / "job.json").write_text(json.dumps({"checkpoint_sha256": "of another"}))
+    (journal / "rank0.scores").write_bytes(bytes(16 * 10))
+    assert main.main(arguments(corpus, checkpoint)) == 0
+    scores = read_scores(corpus / "scores.csv")
+    assert scores.logits[0] == pytest.approx(alone(corpus, checkpoint, scores.ids[0]), abs=1e-4)
+
+
+def test_score_prints_and_writes_a_verdict_a_file(corpus, checkpoint, tmp_path, capfd):
+    folder, output = corpus / "Data/Toy/test", tmp_path / "verdicts.csv"
+    (folder / "notes.txt").write_text("not audio, not walked")
+    words = ["score", "hparams/w2v_tiny.yaml", str(folder / "000.wav"), str(folder)]
+    options = [f"--ckpt_path={checkpoint}", f"--output={output}", "--device=cpu"]
+    assert main.main(words + options) == 0
+    with output.open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["Path"] for row in rows] == [str(folder / f"{n:03d}.wav") for n in range(10)]
+    logits = alone(corpus, checkpoint, "Toy-test-000")
+    expected = 1 / (1 + np.exp(logits[0] - logits[1]))
+    assert float(rows[0]["PReal"]) == pytest.approx(expected, abs=1e-4)
+    assert rows[0]["Verdict"] == ("real" if expected >= 0.5 else "fake")
+    shown = capfd.readouterr().out
+    assert "Verdict" in shown and "real when P(real) >= 0.5" in shown
+
+
+def test_score_reports_a_file_that_does_not_read(corpus, checkpoint, tmp_path, capfd):
+    (tmp_path / "broken.mp3").write_bytes(b"no audio in here")
+    words = ["score", "hparams/w2v_tiny.yaml", str(tmp_path / "broken.mp3")]
+    words += [str(corpus / "Data/Toy/test/000.wav"), f"--ckpt_path={checkpoint}", "--device=cpu"]
+    assert main.main(words) == 3
+    assert "broken.mp3" in capfd.readouterr().err
+
+
+def test_inference_finds_the_best_checkpoint_of_its_own_experiment(toy_corpus, tmp_path):
+    from support.training import make_run
+
+    brain, train, valid = make_run(toy_corpus, tmp_path / "base")
+    brain.fit_stream(train, valid)
+    words = [f"--base_path={tmp_path / 'base'}", f"--data_folder={toy_corpus / 'Data'}"]
+    words += [f"--protocol_folder={toy_corpus / 'protocols'}", "--device=cpu"]
+    assert main.main(["inference", "hparams/w2v_tiny.yaml", *words]) == 0
+    folder = tmp_path / "base/Log/exps/exp_w2v_tiny_default"
+    scores = read_scores(folder / "evaluation_score.csv")
+    (best,) = (folder / "save").glob("CKPT+best*")
+    shutil.copy(best / "ssl.ckpt", tmp_path / "best.ckpt")
+    expected = alone(toy_corpus, tmp_path / "best.ckpt", scores.ids[0])
+    assert scores.logits[0] == pytest.approx(expected, abs=1e-4)
+
+
+REFUSALS = {
+    "an absent CSV": ({"test_csv": "nowhere.csv"}, "nowhere.csv"),
+    "no training run": ({"ckpt_path": "null"}, "no --ckpt_path was given"),
+    "an absent checkpoint": ({"ckpt_path": "gone.ckpt"}, "gone.ckpt does not exist"),
+    "an absent device": ({"device": "cuda:63"}, "device 'cuda:63' is not available"),
+    "a misspelt device": ({"device": "gpu"}, "unknown device 'gpu'"),
+    "an unknown key": ({"max_batch_len": 3}, "did you mean 'max_batch_length'"),
+    "a data folder without the files": ({"data_folder": "/nowhere"}, "/nowhere"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_a_mistake_is_one_sentence_without_a_traceback(case, corpus, checkpoint, capfd):
+    options, message = REFUSALS[case]
+    assert main.main(arguments(corpus, checkpoint, **options)) == 2
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1 and message in lines[0]
+
+
+BAD_PROTOCOLS = {
+    "a missing column": (lambda text: text.replace("Path", "File", 1), "Path"),
+    "an unknown label": (lambda text: text.replace(",fake,", ",fakt,", 1), "line 2"),
+    "a duplicate ID": (lambda text: text.replace("test-001", "test-000", 1), "Toy-test-000"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_PROTOCOLS)
+def test_a_bad_protocol_is_refused_with_its_place(case, corpus, checkpoint, capfd):
+    edit, message = BAD_PROTOCOLS[case]
+    path = corpus / "protocols/test.csv"
+    path.write_text(edit(path.read_text()))
+    assert main.main(arguments(corpus, checkpoint)) == 2
+    assert message in capfd.readouterr().err
+    assert not (corpus / "scores.csv").exists()
+
+
+def test_a_pretraining_file_is_not_scored_with(corpus, tmp_path, capfd):
+    state = build_detector("w2v_tiny").state_dict()
+    front_end = {
+        name.removeprefix("m_ssl.model."): tensor
+        for name, tensor in state.items()
+        if name.startswith("m_ssl.model.")
+    }
+    torch.save({"model": front_end, "args": None}, tmp_path / "pretrained.pt")
+    assert main.main(arguments(corpus, tmp_path / "pretrained.pt")) == 2
+    assert "no detection head" in capfd.readouterr().err

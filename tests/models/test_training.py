@@ -1,0 +1,224 @@
+"""`python main.py hparams/<model>.yaml` from the outside: equal on two processes, logged, refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.runs import free_port, run_main
+from support.training import make_run, toy_arguments
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import main
+
+ROOT = Path(__file__).parents[2]
+EXPERIMENT = "Log/exps/exp_w2v_tiny_default"
+
+
+def losses(base: Path) -> list[float]:
+    events = EventAccumulator(str(base / EXPERIMENT / "train_steps_log")).Reload()
+    return [event.value for event in events.Scalars("train/loss")]
+
+
+def table(base: Path) -> list[dict]:
+    lines = (base / EXPERIMENT / "exp_log.txt").read_text().splitlines()
+    return [dict(zip(lines[0].split(), line.split(), strict=True)) for line in lines[1:]]
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one_with_the_same_global_batches(toy_corpus, tmp_path):
+    """With dropout, random crops and RawBoost on; 18 rows leave the ranks uneven shares."""
+    options = {"use_da": True, "train_crop_seconds": [0.5, 0.8], "optimizer_step_limit": 10}
+    for name, ranks, accumulation in (("one", 1, 2), ("two", 2, 1)):
+        words = toy_arguments(
+            toy_corpus, tmp_path / name, **options, grad_accumulation_factor=accumulation
+        )
+        assert run_main(["hparams/w2v_tiny.yaml", *words], ranks=ranks) == 0
+    assert len(losses(tmp_path / "one")) == 10
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=1e-5)
+    for one, two in zip(table(tmp_path / "one"), table(tmp_path / "two"), strict=True):
+        assert two["valid_eer"] == one["valid_eer"]
+        assert float(two["valid_loss"]) == pytest.approx(float(one["valid_loss"]), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_torchrun_over_two_nodes(toy_corpus, tmp_path):
+    """Two hosts of one process each, here on one machine, through torchrun itself."""
+    words = toy_arguments(toy_corpus, tmp_path, optimizer_step_limit=2)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
+    command += ["--master-addr=127.0.0.1", f"--master-port={free_port()}"]
+    nodes = [
+        subprocess.Popen(
+            [*command, f"--node-rank={node}", "main.py", "hparams/w2v_tiny.yaml", *words],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for node in range(2)
+    ]
+    errors = [node.communicate(timeout=240)[1] for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], errors
+    assert len(table(tmp_path)) == 1
+
+
+def test_a_run_leaves_what_made_it(toy_corpus, tmp_path, monkeypatch):
+    words = ["hparams/w2v_tiny.yaml", *toy_arguments(toy_corpus, tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["main.py", *words])
+    assert main.main(words) == 0
+    folder = tmp_path / EXPERIMENT
+    run = json.loads((folder / "runs.jsonl").read_text())
+    assert run["command"] == ["main.py", *words]
+    assert {"torch", "speechbrain", "numpy"} <= run["packages"].keys()
+    assert run["git_revision"]
+    assert "!ref" not in (folder / "hyperparams.yaml").read_text()
+    events = EventAccumulator(str(folder / "train_steps_log")).Reload()
+    assert set(events.Tags()["scalars"]) == {
+        "train/loss",
+        "train/lr",
+        "train/grad_norm",
+        "train/audio_s_per_s",
+        "valid/loss",
+        "valid/eer",
+    }
+    assert set(events.Tags()["histograms"]) == {"valid/score_real", "valid/score_fake"}
+    assert [row["optimizer_step"] for row in table(tmp_path)] == ["2", "4"]
+
+
+def test_the_bar_shows_loss_rate_and_speed(toy_corpus, tmp_path, capfd):
+    words = toy_arguments(toy_corpus, tmp_path, noprogressbar=False)
+    assert main.main(["hparams/w2v_tiny.yaml", *words]) == 0
+    shown = capfd.readouterr().err
+    assert "loss=" in shown and "lr=" in shown and "audio=" in shown and "train: 100%" in shown
+
+
+def test_the_published_eer_picks_the_checkpoint_not_one_logit(toy_corpus, tmp_path):
+    """EER on the logit difference, over the whole validation set, as evaluation.py computes it."""
+    import numpy as np
+    import torch
+
+    from metrics.rates import eer
+
+    brain, train, valid = make_run(toy_corpus, tmp_path, optimizer_step_limit=2)
+    brain.fit_stream(train, valid)
+    brain.modules.eval()
+    scores, labels = [], []
+    with torch.no_grad():
+        for batch in valid:
+            logits = brain.detector(batch.waveforms, batch.lengths).logits
+            scores.append((logits[:, 1] - logits[:, 0]).numpy())
+            labels.append(batch.labels.numpy())
+    expected = eer(np.concatenate(scores), np.concatenate(labels)).rate
+    assert brain.state.validations[-1]["valid_eer"] == expected
+
+
+@pytest.fixture
+def corpus(toy_corpus, tmp_path):
+    shutil.copytree(toy_corpus, tmp_path / "corpus")
+    return tmp_path / "corpus"
+
+
+def rewrite(corpus: Path, change) -> None:
+    """Apply `change(rows)` to the training protocol."""
+    path = corpus / "protocols/train.csv"
+    with path.open() as stream:
+        rows = list(csv.DictReader(stream))
+    change(rows)
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def set_all(column, value):
+    return lambda rows: [row.update({column: value}) for row in rows]
+
+
+BAD_TRAINING_DATA = {
+    "one class": (set_all("Label", "real"), "no row labelled 'fake'"),
+    "a label of another set": (lambda rows: rows[2].update(Label="spoof"), "line 4"),
+    "a repeated ID": (lambda rows: rows[2].update(ID=rows[0]["ID"]), "Toy-train-000"),
+    "paths that lead nowhere": (set_all("Path", "$ROOT/gone.wav"), "gone"),
+    "no duration": (lambda rows: rows[5].update(Duration="soon"), "line 7"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TRAINING_DATA)
+def test_bad_training_data_are_refused_before_anything_is_written(case, corpus, tmp_path, capfd):
+    change, message = BAD_TRAINING_DATA[case]
+    rewrite(corpus, change)
+    words = toy_arguments(corpus, tmp_path / "base")
+    assert main.main(["hparams/w2v_tiny.yaml", *words]) == 2
+    lines = capfd.readouterr().err.splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
+    assert len(errors) == 1 and message in errors[0]
+    assert not (tmp_path / "base").exists()
+
+
+def test_the_output_folder_of_another_model_is_left_alone(toy_corpus, tmp_path, capfd):
+    folder = tmp_path / EXPERIMENT
+    folder.mkdir(parents=True)
+    (folder / "hyperparams.yaml").write_text("model: mms_300m\n")
+    words = toy_arguments(toy_corpus, tmp_path)
+    assert main.main(["hparams/w2v_tiny.yaml", *words]) == 2
+    assert "holds a run of model mms_300m, not w2v_tiny" in capfd.readouterr().err
+    assert sorted(path.name for path in folder.iterdir()) == ["hyperparams.yaml"]
+
+
+def test_a_missing_pretraining_file_says_where_to_get_it(toy_corpus, tmp_path, capfd):
+    words = toy_arguments(toy_corpus, tmp_path)
+    assert main.main(["hparams/w2v_small.yaml", *words]) == 2
+    error = capfd.readouterr().err
+    assert "wav2vec_small.pt" in error and "github.com/facebookresearch/fairseq" in error
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"train_crop_seconds": [3, 2]}, "train_crop_seconds"),
+        ({"freeze_front_end": "half"}, "freeze"),
+        ({"device": "cuda:77"}, "not available"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(options, message, toy_corpus, tmp_path, capfd):
+    words = toy_arguments(toy_corpus, tmp_path, **options)
+    assert main.main(["hparams/w2v_tiny.yaml", *words]) == 2
+    errors = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and message in errors[0]
+
+
+def test_fine_tuning_starts_from_a_detector_checkpoint(toy_corpus, tmp_path):
+    import torch
+
+    from models.detector import build_detector
+
+    state = build_detector("w2v_tiny").state_dict()
+    torch.save(state, tmp_path / "detector.ckpt")
+    brain, *_ = make_run(toy_corpus, tmp_path, ckpt_path=tmp_path / "detector.ckpt")
+    assert all(torch.equal(brain.detector.state_dict()[name], state[name]) for name in state)
+
+
+def test_post_training_starts_from_a_fairseq_file(toy_corpus, tmp_path):
+    import argparse
+
+    import torch
+
+    from models.detector import build_detector
+
+    torch.manual_seed(99)
+    state = build_detector("w2v_tiny").state_dict()
+    prefix = "m_ssl.model."
+    front_end = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
+    pretrained = {"args": argparse.Namespace(arch="wav2vec2"), "model": front_end}
+    torch.save(pretrained, tmp_path / "wav2vec_tiny.pt")
+    brain, *_ = make_run(toy_corpus, tmp_path, ckpt_path=tmp_path / "wav2vec_tiny.pt")
+    for name, tensor in brain.detector.state_dict().items():
+        if name.startswith(prefix):
+            assert torch.equal(tensor, state[name]), name
+    assert brain.detector.proj_fc.weight.abs().sum() > 0
