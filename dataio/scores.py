@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,7 +103,7 @@ def read_scores(path: str | os.PathLike) -> Scores:
     unparsable or non-finite scores, unknown labels, duplicate or empty IDs."""
     scores = _read_columns(path)
     if scores is None:
-        raise UserError(diagnose(path, _row_faults))
+        raise UserError(diagnose(path))
     scores.meta = read_meta(path)
     return scores
 
@@ -125,11 +125,10 @@ def read_meta(path: str | os.PathLike) -> dict:
     return meta
 
 
-def read_table(path: str | os.PathLike, columns: Iterable[str], delimiter: str = ",", **options):
-    """Named string columns of a delimited text file as a pyarrow Table, or None if it is ragged.
+def read_table(path: str | os.PathLike, columns: Iterable[str]):
+    """Named string columns of a CSV file as a pyarrow Table, or None if its rows are ragged.
 
-    `options` go to pyarrow's ReadOptions (`column_names` for a file without a header). A missing
-    file or column is a `UserError`.
+    A missing file or column is a `UserError`.
     """
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
@@ -137,13 +136,11 @@ def read_table(path: str | os.PathLike, columns: Iterable[str], delimiter: str =
     columns = list(columns)
     if not Path(path).is_file():
         raise UserError(f"{path} does not exist or is not a file: give a score or protocol file")
-    if not options.get("column_names"):
-        _check_header(path, columns, delimiter)
+    _check_header(path, columns)
     try:
         return arrow_csv.read_csv(
             path,
-            read_options=arrow_csv.ReadOptions(block_size=1 << 23, **options),
-            parse_options=arrow_csv.ParseOptions(delimiter=delimiter),
+            read_options=arrow_csv.ReadOptions(block_size=1 << 23),
             convert_options=arrow_csv.ConvertOptions(
                 column_types={name: pa.string() for name in columns},
                 include_columns=columns,
@@ -165,29 +162,20 @@ def subset_index(ids: np.ndarray) -> tuple[list[str], np.ndarray]:
     return names, rank[index]
 
 
-def diagnose(
-    path: str | os.PathLike,
-    faults_of: Callable[[list[str]], tuple[str, str]],
-    *,
-    delimiter: str = ",",
-    header: bool = True,
-) -> str:
-    """One sentence naming the faulty lines of a delimited file.
-
-    `faults_of(cells)` gives `(fault, key)`: the fault's name or "", and the ID whose repetition
-    would be a fault. Lines are the file's own, counted from 1.
-    """
+def diagnose(path: str | os.PathLike) -> str:
+    """One sentence naming the faulty lines of a score file, as the file counts them, from 1."""
     faults: dict[str, list[str]] = {}
     first_line: dict[str, int] = {}
-    with open(path, encoding="utf-8", errors="replace", newline="") as stream:
-        reader = csv.reader(stream, delimiter=delimiter)
-        if header:
-            next(reader, None)
-        for cells in reader:
-            if not cells:
-                continue
-            fault, key = faults_of(cells)
+    with open(path, encoding="utf-8-sig", errors="replace", newline="") as stream:
+        reader = csv.reader(stream)
+        header = next(reader, [])
+        places = [header.index(name) for name in HEADER]
+        for cells in filter(None, reader):
             line = str(reader.line_num)
+            if len(cells) != len(header):
+                fault, key = f"not the header's {len(header)} cells", ""
+            else:
+                fault, key = _row_fault(*(cells[place].strip() for place in places))
             if not fault and key in first_line:
                 fault, line = "duplicate ID", f"{line} ({key!r}, first in line {first_line[key]})"
             if fault:
@@ -208,28 +196,26 @@ def _lines(lines: list[str]) -> str:
     return ("line " if len(lines) == 1 else "lines ") + ", ".join(lines[:SHOWN]) + more
 
 
-def _row_faults(cells: list[str]) -> tuple[str, str]:
-    if len(cells) != len(HEADER):
-        return f"a row without exactly {len(HEADER)} cells", ""
-    key, score, label = cells
-    parts = score.strip().removeprefix("[").removesuffix("]").split(",")
+def _row_fault(key: str, score: str, label: str) -> tuple[str, str]:
+    """(fault, ""), or ("", ID) for a row that can be measured."""
+    bracketed = score.startswith("[") and score.endswith("]")
     try:
-        logits = [float(part) for part in parts]
+        logits = [float(part) for part in score[1:-1].split(",")] if bracketed else []
     except ValueError:
         logits = []
-    if len(logits) != 2 or not score.strip().startswith("[") or not score.strip().endswith("]"):
+    if len(logits) != 2:
         return "a Score that is not the list [fake_logit, real_logit]", ""
     if not all(math.isfinite(logit) for logit in logits):
         return "a Score that is NaN or infinite", ""
-    if label.strip() not in LABEL_CELLS:
-        return f"an unknown Label {label.strip()!r} (expected 1, 0 or '-')", ""
-    return ("an empty ID", "") if not key.strip() else ("", key.strip())
+    if label not in LABEL_CELLS:
+        return f"an unknown Label {label!r} (expected 1, 0 or '-')", ""
+    return ("", key) if key else ("an empty ID", "")
 
 
-def _check_header(path: str | os.PathLike, columns: list[str], delimiter: str) -> None:
+def _check_header(path: str | os.PathLike, columns: list[str]) -> None:
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:
-            found = next(csv.reader(stream, delimiter=delimiter), [])
+            found = next(csv.reader(stream), [])
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as UTF-8 text: {error}") from error
     missing = [name for name in columns if name not in found]

@@ -8,6 +8,7 @@ import pytest
 from dataio.scores import (
     HEADER,
     Scores,
+    protocol_columns,
     read_meta,
     read_scores,
     score_row,
@@ -83,7 +84,7 @@ def test_an_impossible_label_is_not_written():
         ('A-3,"[a, b]",1', "not the list [fake_logit, real_logit] in line 4"),
         ('A-3,"[1.0, 2.0]",2', "an unknown Label '2' (expected 1, 0 or '-') in line 4"),
         ('A-3,"[1.0, 2.0]",real', "an unknown Label 'real'"),
-        ('A-3,"[1.0, 2.0]"', "a row without exactly 3 cells in line 4"),
+        ('A-3,"[1.0, 2.0]"', "not the header's 3 cells in line 4"),
         ('A-1,"[1.0, 2.0]",1', "duplicate ID in line 4 ('A-1', first in line 2)"),
         (',"[1.0, 2.0]",1', "an empty ID in line 4"),
     ],
@@ -94,6 +95,28 @@ def test_a_faulty_row_is_refused_by_line(tmp_path, line, fault):
     with pytest.raises(UserError) as refusal:
         read_scores(path)
     assert fault in str(refusal.value) and str(path) in str(refusal.value)
+
+
+@pytest.mark.parametrize("start, end", [("", "\r\n"), ("\ufeff", "\n")])
+def test_windows_line_ends_and_byte_order_marks_are_read(tmp_path, start, end):
+    text = start + end.join(["ID,Score,Label", 'A-1,"[0.0, 1.5]",1', 'A-2,"[2.0, 0.0]",0', ""])
+    (tmp_path / "s.csv").write_bytes(text.encode())
+    assert read_scores(tmp_path / "s.csv").difference.tolist() == [1.5, -2.0]
+
+
+def test_columns_are_found_by_name_in_any_order(tmp_path):
+    path = tmp_path / "s.csv"
+    path.write_text('Label,Path,ID,Score\n1,x.wav,A-1,"[0.0, 1.0]"\n0,y.wav,A-2,"[1.0, 0.0]"\n')
+    assert read_scores(path).labels.tolist() == [1, 0]
+    path.write_text('Label,Path,ID,Score\n1,x.wav,A-1,"[0.0, 1.0]"\n7,y.wav,A-2,"[1.0, 0.0]"\n')
+    with pytest.raises(UserError, match="unknown Label '7' .* in line 3:"):
+        read_scores(path)
+
+
+def test_text_that_is_not_utf8_is_refused(tmp_path):
+    (tmp_path / "s.csv").write_bytes(b'ID,Score,Label\n\xe9-1,"[0.0, 1.0]",1\n')
+    with pytest.raises(UserError, match="UTF-8"):
+        read_scores(tmp_path / "s.csv")
 
 
 def test_many_faulty_rows_are_counted(tmp_path):
@@ -142,3 +165,39 @@ def test_meta_file_beside_the_scores_is_read_and_may_be_absent(tmp_path):
     (tmp_path / "s.meta.json").write_text("{")
     with pytest.raises(UserError, match="not readable JSON"):
         read_meta(path)
+
+
+def protocol(path, *lines):
+    path.write_text("\n".join(["ID,Label,Attack", *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def some_scores(tmp_path):
+    lines = 'A-2,"[0, 1]",0', 'A-1,"[0, 1]",1', 'A-3,"[0, 1]",-'
+    return read_scores(write(tmp_path / "s.csv", *lines))
+
+
+def test_protocol_columns_come_in_the_scores_order(tmp_path):
+    path = protocol(tmp_path / "t.csv", "A-0,real,-", "A-1,real,-", "A-2,fake,A07", "A-3,fake,A08")
+    found = protocol_columns(path, some_scores(tmp_path), ["Attack"])
+    assert found["Attack"].tolist() == ["A07", "-", "A08"]
+
+
+@pytest.mark.parametrize(
+    "lines, message",
+    [
+        (["A-1,real,-", "A-1,real,-"], "holds the ID 'A-1' twice"),
+        (["A-1,real,-", "A-3,fake,x"], r"'A-2' \(line 2\) not in"),
+        (["A-1,fake,-", "A-2,fake,x", "A-3,fake,x"], r"disagree on the Label of 'A-1' \(line 3\)"),
+        (["A-1,real,-", "A-2,spoof,x", "A-3,fake,x"], "unknown label 'spoof'"),
+    ],
+)
+def test_a_protocol_that_does_not_fit_the_scores_is_refused(tmp_path, lines, message):
+    with pytest.raises(UserError, match=message):
+        protocol_columns(protocol(tmp_path / "t.csv", *lines), some_scores(tmp_path), ["Attack"])
+
+
+def test_a_protocol_without_the_column_is_refused(tmp_path):
+    path = protocol(tmp_path / "t.csv", "A-1,real,-")
+    with pytest.raises(UserError, match="no column Codec"):
+        protocol_columns(path, some_scores(tmp_path), ["Codec"])
