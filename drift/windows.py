@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from drift.embeddings import EmbeddingSet
-from drift.null import draws_for, status_of
+from drift.null import draws_for
 from drift.reference import Reference
 from drift.subsets import Part, Plan, equal_error_rate, run_plan, thin_reference
 from protocols.schema import UserError
@@ -162,6 +162,7 @@ def compare_windows(
     found = window_rows(order, times, size=size, step=step)
     overlapping = step is not None and step != size
     level = window_level(plan.alpha, len(found), k, n, overlapping=overlapping)
+    warn_level = window_level(2 * plan.alpha, len(found), k, n, overlapping=overlapping)
     plan = plan.for_parts(draws=draws_for(1, plan.draws, level))
     if plan.draws * level < 1:
         raise UserError(
@@ -180,21 +181,25 @@ def compare_windows(
                 against="all of the reference",
                 results=results,
                 p=p,
-                status="insufficient" if np.isnan(p) else status_of(p, level),
+                status=_status(p, level, warn_level),
                 eer=equal_error_rate(mine),
             )
         )
-    alarms = [part.status == "alarm" for part in parts]
-    raised = k_of_n(alarms, k, n)
-    return Windows(parts, level, k, n, raised, _overall(parts, alarms, raised))
-
-
-def _overall(parts: list[Part], alarms: list[bool], raised: list[bool]) -> str:
+    raised = k_of_n([part.status == "alarm" for part in parts], k, n)
+    warned = k_of_n([part.status in ("alarm", "warn") for part in parts], k, n)
+    status = "alarm" if any(raised) else "warn" if any(warned) else "ok"
     if all(part.status == "insufficient" for part in parts):
+        status = "insufficient"
+    return Windows(parts, level, k, n, raised, status)
+
+
+def _status(p: float, level: float, warn_level: float) -> str:
+    """Of one window; the warning is the rule's alarm at twice alpha."""
+    if np.isnan(p):
         return "insufficient"
-    if any(raised):
+    if p <= level:
         return "alarm"
-    return "warn" if any(alarms) else "ok"
+    return "warn" if p <= warn_level else "ok"
 
 
 def _name(rows: np.ndarray, times: np.ndarray | None) -> str:

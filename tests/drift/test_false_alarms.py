@@ -1,0 +1,131 @@
+"""Same distribution on both sides: 5 % of comparisons alarm, for any sizes and dimensions.
+
+With 19 relabellings p <= 0.05 means that the actual labelling beats all of them, which happens
+with probability 1 / 20 exactly: few relabellings cost power, never the level, so many comparisons
+can be afforded here. The bounds below are binomial, 1 in 2,000 on either side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+from support.drift_world import World
+
+from drift.distances import DISTANCES, measure
+from drift.null import combined_p
+from drift.reference import fit_reference, fit_scale
+
+NAMES = ("w1", "mmd", "energy", "c2st", "frechet")
+DRAWS, LEVEL, TAIL = 19, 0.05, 0.0005
+# dimensions, rows of the reference file, incoming rows, comparisons
+SIZES = [
+    (64, 50, 50, 300),
+    (64, 50, 1000, 80),
+    (64, 1000, 50, 80),
+    (64, 5000, 5000, 10),
+    (1024, 50, 200, 60),
+    (1024, 400, 60, 60),
+    (1024, 5000, 500, 8),
+]
+
+
+def comparisons(dimensions, n, m, count, names=NAMES, draws=DRAWS, **drift):
+    """p-values (names + the combined one, count)."""
+    world = World(dimensions)
+    found = []
+    for trial in range(count):
+        rng = np.random.default_rng([dimensions, n, m, trial])
+        reference = fit_reference(world.draw(n, rng, name="r"), seed=trial)
+        results, values = measure(
+            [DISTANCES[name]() for name in names],
+            reference,
+            world.draw(m, rng, name="i", **drift),
+            draws=draws,
+            seed=trial,
+            alpha=LEVEL,
+        )
+        found.append([result.p for result in results] + [combined_p(values)])
+    return np.array(found).T
+
+
+def assert_binomial(alarms: int, count: int, what: str) -> None:
+    low, high = binom.ppf([TAIL, 1 - TAIL], count, LEVEL)
+    assert low <= alarms <= high, f"{what}: {alarms} alarms of {count}, expected {low} to {high}"
+
+
+@pytest.mark.slow
+def test_five_percent_of_same_distribution_comparisons_alarm_whatever_the_sizes():
+    total = np.zeros(len(NAMES) + 1, dtype=int)
+    for dimensions, n, m, count in SIZES:
+        alarms = (comparisons(dimensions, n, m, count) <= LEVEL).sum(axis=1)
+        total += alarms
+        for name, number in zip((*NAMES, "all five together"), alarms, strict=True):
+            assert_binomial(number, count, f"{name}, N = {n}, M = {m}, D = {dimensions}")
+    every = sum(count for *_, count in SIZES)
+    for name, number in zip((*NAMES, "all five together"), total, strict=True):
+        assert_binomial(number, every, name)
+
+
+@pytest.mark.slow
+def test_p_values_of_the_other_distances_are_uniform_too():
+    names = ("ks", "kl", "js", "sliced_w1", "knn", "score")
+    p = comparisons(16, 90, 45, 200, names=names)
+    for name, row in zip((*names, "combined"), p, strict=True):
+        assert_binomial((row <= LEVEL).sum(), 200, name)
+        assert abs(row.mean() - 0.525) < 4 * 0.29 / np.sqrt(200)  # uniform on 0.05, ..., 1
+
+
+@pytest.mark.slow
+def test_groups_that_move_together_keep_the_level_and_single_rows_would_not():
+    """30 speakers a side with a voice each: rows of a speaker are far from independent."""
+    count, alarms, naive = 200, 0, 0
+    world = World(16)
+
+    def speakers(rng, name):
+        sample = world.draw(30 * 8, rng, name=name)
+        voices = rng.standard_normal((30, 16)).astype(np.float32) * world.scales
+        who = np.repeat(np.arange(30), 8)
+        names = np.array([f"{name}{speaker}" for speaker in who])
+        return replace(
+            sample,
+            embeddings=sample.embeddings + voices[who],
+            columns={"Speaker": names},
+        )
+
+    for trial in range(count):
+        rng = np.random.default_rng([7, trial])
+        reference = fit_reference(speakers(rng, "r"), seed=trial, group="Speaker")
+        incoming = speakers(rng, "i")
+        settings = {"draws": DRAWS, "seed": trial, "alpha": LEVEL}
+        grouped, _ = measure(
+            [DISTANCES["mmd"]()],
+            reference,
+            incoming,
+            incoming_groups=incoming.columns["Speaker"],
+            **settings,
+        )
+        single, _ = measure([DISTANCES["mmd"]()], reference, incoming, **settings)
+        alarms += grouped[0].p <= LEVEL
+        naive += single[0].p <= LEVEL
+    assert_binomial(alarms, count, "groups moved whole")
+    assert naive > count / 2
+
+
+def test_a_scale_fitted_on_the_compared_rows_would_alarm_at_nothing():
+    """Why the reference is dealt in two: see drift.reference."""
+    world, alarms = World(1024), 0
+    for trial in range(10):
+        rng = np.random.default_rng([11, trial])
+        sample = world.draw(50, rng, name="r")
+        reference = replace(
+            fit_reference(sample, seed=trial), sample=sample, scale=fit_scale(sample)
+        )
+        incoming = world.draw(50, rng, name="i")
+        results, _ = measure(
+            [DISTANCES["energy"]()], reference, incoming, draws=DRAWS, seed=trial, alpha=LEVEL
+        )
+        alarms += results[0].p <= LEVEL
+    assert alarms >= 8
