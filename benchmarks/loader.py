@@ -1,6 +1,6 @@
 """What one loader worker delivers: headers/s, files/s and seconds of audio/s, by kind of file.
 
-    python -m benchmarks.loader [--files 200] [--repeats 5] [--folder F]
+    python -m benchmarks.loader [--files 100] [--repeats 3] [--folder F]
 
 Files of 2 to 12 s (about 5 s on average) are probed, and read whole through WaveformDataset, on one
 thread, at 16 kHz and with resampling from 44.1 kHz stereo; then a 12 s piece of a 10 minute file by
@@ -122,8 +122,8 @@ def piece_and_whole(path: Path, repeats: int) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--files", type=int, default=200, help="files a row (default 200)")
-    parser.add_argument("--repeats", type=int, default=5, help="runs a median (default 5)")
+    parser.add_argument("--files", type=int, default=100, help="files a row (default 100)")
+    parser.add_argument("--repeats", type=int, default=3, help="runs a median (default 3)")
     parser.add_argument("--folder", help="where the audio is written (default: temporary files)")
     options = parser.parse_args()
 
@@ -131,10 +131,8 @@ def main() -> None:
 
     torch.set_num_threads(1)
     print(describe("soundfile", "av", "torch", "torchaudio"), end="\n\n")
-    print(
-        "| files | files/s | audio-s/s | 12 s of 10 min, seeking (ms) | decoding all (ms) | ratio |"
-    )
-    print("|---|---:|---:|---:|---:|---:|")
+    print(_HEADER)
+    print("|---|---:|---:|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for words, (rate, channels) in RATES.items():
             for suffix in FORMATS:

@@ -27,3 +27,5 @@ def test_loader_prints_a_row_for_each_kind(tmp_path, monkeypatch, capsys):
     kinds = [f"{suffix}, {words}" for words in loader.RATES for suffix in loader.FORMATS]
     assert [kind for kind in kinds if f"| {kind} |" in out] == kinds
     assert "| 2 workers |" in out
+    table = [line for line in out.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in table[:8]} == {8}
