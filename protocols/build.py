@@ -12,74 +12,18 @@ import argparse
 import csv
 import json
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 from protocols.corpus import Corpus, Item, find_corpus
+from protocols.files import create_text, write_text
 from protocols.schema import COLUMNS, ROOT, Row, UserError
 from protocols.source import UNKNOWN_WORD, Source
+from protocols.summary import Skipped, Summary, counts_text
 
-SHOWN = 10  # unknown words printed
 PROPORTIONS = ("train", "valid", "test")
-
-
-@dataclass
-class Summary:
-    """What a build did, in numbers."""
-
-    database: str
-    outputs: list[str]
-    rows: int = 0
-    real: int = 0
-    fake: int = 0
-    hours: float = 0.0
-    headers_read: int = 0
-    missing: int = 0
-    unreadable: int = 0
-    repeated: int = 0  # rows that say again what an earlier one said
-    ids_shared: int = 0
-    rows_renamed: int = 0
-    unknown: dict[str, int] = field(default_factory=dict)
-    passed_over: dict[str, int] = field(default_factory=dict)
-    lists_not_found: list[str] = field(default_factory=list)
-    skipped_file: str = ""
-
-    def text(self) -> str:
-        """The summary as a user reads it."""
-        lines = [
-            f"{self.database}: {self.rows} rows, {self.real} real and {self.fake} fake, "
-            f"{self.hours:.2f} h -> {', '.join(self.outputs)}",
-            f"  headers read: {self.headers_read}, remembered: {self._remembered()}",
-        ]
-        lines += [f"  list not found: {place}" for place in self.lists_not_found]
-        if self.missing or self.unreadable:
-            lines.append(
-                f"  left out: {self.missing} missing and {self.unreadable} unreadable files, "
-                f"see {self.skipped_file}"
-            )
-        if self.unknown:
-            lines.append(f"  left out as unknown: {_counts(self.unknown)}")
-        if self.passed_over:
-            lines.append(f"  not part of the layout: {_counts(self.passed_over)}")
-        if self.repeated:
-            lines.append(f"  listed more than once: {self.repeated} rows, one kept of each")
-        if self.rows_renamed:
-            lines.append(
-                f"  {self.rows_renamed} rows shared {self.ids_shared} IDs: "
-                "each now ends in its path"
-            )
-        return "\n".join(lines)
-
-    def _remembered(self) -> int:
-        return max(0, self.rows + self.repeated + self.unreadable - self.headers_read)
-
-
-def _counts(counts: dict[str, int]) -> str:
-    shown = [f"{word!r} x {count}" for word, count in Counter(counts).most_common(SHOWN)]
-    return ", ".join(shown) + (" ..." if len(counts) > SHOWN else "")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -131,7 +75,7 @@ def build_and_report(corpus: Corpus, source: Source, args: argparse.Namespace) -
     )
     print(summary.text())
     if args.json:
-        write_whole(args.json, json.dumps(asdict(summary), indent=1) + "\n")
+        write_text(args.json, json.dumps(asdict(summary), indent=1) + "\n")
     return 0
 
 
@@ -140,13 +84,6 @@ def _variant(corpus: Corpus, asked: str) -> str:
         known = ", ".join(corpus.variants) or "none"
         raise UserError(f"{corpus.name} has no variant {asked!r}: known are {known}")
     return asked or (corpus.variants[0] if corpus.variants else "")
-
-
-def write_whole(path: str | os.PathLike, text: str) -> None:
-    """Write a small text file so that it is never seen half written."""
-    partial = Path(f"{os.fspath(path)}.partial")
-    partial.write_text(text, encoding="utf-8", errors="surrogateescape")
-    partial.replace(path)
 
 
 # ---------------------------------------------------------------------- building
@@ -264,7 +201,7 @@ def _write_rows(rows: Iterable[Row], scratch: Path, summary: Summary):
     from array import array
 
     ids = array("q")
-    with open_csv(scratch, "w") as file:
+    with create_text(scratch) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in rows:
@@ -275,12 +212,6 @@ def _write_rows(rows: Iterable[Row], scratch: Path, summary: Summary):
             summary.fake += row.label == "fake"
             summary.hours += row.duration / 3600
     return ids
-
-
-def open_csv(path: str | os.PathLike, mode: str = "r"):
-    """A protocol as a text file; names that are not UTF-8 pass through unchanged."""
-    encoding = "utf-8" if "w" in mode else "utf-8-sig"
-    return open(path, mode, encoding=encoding, errors="surrogateescape", newline="")
 
 
 def _nothing_found(corpus: Corpus, source: Source, summary: Summary, skipped: Skipped) -> str:
@@ -295,39 +226,8 @@ def _nothing_found(corpus: Corpus, source: Source, summary: Summary, skipped: Sk
             "--metadata names one that lies elsewhere"
         )
     if source.unknown:
-        return f"no row for {corpus.name}: all is unknown, {_counts(source.unknown)}"
+        return f"no row for {corpus.name}: all is unknown, {counts_text(source.unknown)}"
     return (
         f"no audio of {corpus.name} below {source.data_folder}: expected {corpus.folder} "
         "(--allow_empty writes the header alone)"
     )
-
-
-class Skipped:
-    """The list of files that have no row, written as it grows; no file if there is none."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        self.first = ""
-        self._file = None
-
-    def __enter__(self) -> Skipped:
-        self.path.unlink(missing_ok=True)
-        return self
-
-    def add(self, kind: str, item: Item, reason: str) -> None:
-        """Note one file: what is wrong, its path and the list line that names it."""
-        if self._file is None:
-            self._file = open_csv(f"{self.path}.partial", "w")
-            self._writer = csv.writer(self._file, lineterminator="\n")
-            self._writer.writerow(("Problem", "Path", "ListedIn", "Reason"))
-            self.first = f"{item.path}: {reason}"
-        self._writer.writerow((kind, f"{ROOT}/{item.path}", item.where, reason))
-
-    def name(self) -> str:
-        """The file's name, or nothing if there is no file."""
-        return str(self.path) if self._file else ""
-
-    def __exit__(self, *_) -> None:
-        if self._file:
-            self._file.close()
-            os.replace(f"{self.path}.partial", self.path)

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from protocols.files import write_text
 from protocols.findings import Findings
 from protocols.rows import (
     CHANNELS,
@@ -85,9 +86,7 @@ def run(args: argparse.Namespace) -> int:
         report = Check(args, findings, worker_count(args.workers)).report()
     print(text_of(report, findings))
     if args.json:
-        from protocols.build import write_whole
-
-        write_whole(args.json, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+        write_text(args.json, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     return 1 if report["error_count"] else 0
 
 

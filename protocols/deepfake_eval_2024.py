@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from protocols.files import write_sound
 from protocols.schema import UserError
-from protocols.write_sound import write_sound
 
 TOP = "Deepfake-Eval-2024"
 METADATA, AUDIO = f"{TOP}/audio-metadata-publish.csv", f"{TOP}/audio-data"

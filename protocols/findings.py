@@ -7,6 +7,8 @@ from collections import Counter
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from protocols.files import create_text
+
 EXAMPLES = 10
 
 
@@ -21,10 +23,7 @@ class Findings(AbstractContextManager):
 
     def __enter__(self) -> Findings:
         if self._path:
-            partial = f"{self._path}.partial"
-            self._file = open(  # noqa: SIM115  (closed in __exit__)
-                partial, "w", encoding="utf-8", errors="surrogateescape", newline=""
-            )
+            self._file = create_text(f"{self._path}.partial")
             self._writer = csv.writer(self._file, lineterminator="\n")
             self._writer.writerow(("Kind", "Finding"))
         return self

@@ -19,6 +19,7 @@ from functools import cache
 from itertools import islice
 
 from protocols.corpus import TRAIN, corpora, database_of
+from protocols.files import write_text
 from protocols.findings import Findings
 from protocols.rows import ID, PATH, PROPORTION, SPEAKER, plain_path, read_rows
 from protocols.schema import UserError, resolve_path
@@ -69,9 +70,7 @@ def run(args: argparse.Namespace) -> int:
     for note in facts["notes"]:
         print(f"note: {note}")
     if args.json:
-        from protocols.build import write_whole
-
-        write_whole(args.json, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+        write_text(args.json, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     return 1 if facts["found"] else 0
 
 

@@ -25,6 +25,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from protocols.corpus import TEST, TRAIN, Corpus, corpora
+from protocols.files import create_text, write_text
 from protocols.rows import (
     ID,
     LABEL,
@@ -161,9 +162,7 @@ def merge(
             for name, numbers in (kept | {"train": order}).items():
                 summary[name] = _statistics(numbers, rows[name], kinds)
                 _write(output_folder / f"{name}.csv", numbers, rows[name], text, name == "test")
-    partial = output_folder / f"{SUMMARY}.partial"
-    partial.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(output_folder / SUMMARY)
+    write_text(output_folder / SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     return summary
 
 
@@ -277,7 +276,7 @@ class _Report:
         if error or not self._lines:
             return
         partial = self.path.with_suffix(".partial")
-        with open(partial, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        with create_text(partial) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("Why", "Output", *COLUMNS))
             writer.writerows(self._lines)

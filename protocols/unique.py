@@ -14,13 +14,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from protocols.files import create_text
+from protocols.rows import DURATION, ID, LABEL, PATH, PROPORTION, open_text
 from protocols.schema import COLUMNS, ROOT, UserError
 
 if TYPE_CHECKING:
-    from protocols.build import Summary
+    from protocols.summary import Summary
 
-ID, LABEL, DURATION = 0, 1, 2
-PATH, PROPORTION = COLUMNS.index("Path"), COLUMNS.index("Proportion")
 DROP = ""  # the new ID of a row that repeats another
 
 
@@ -34,7 +34,7 @@ def finish(scratch: Path, ids: array, outputs: dict[str, Path], summary: Summary
     with ExitStack() as stack:
         writers = {}
         for proportion, path in outputs.items():
-            file = stack.enter_context(open(f"{path}.whole", "w", **_CSV))
+            file = stack.enter_context(create_text(f"{path}.whole"))
             writers[proportion] = csv.writer(file, lineterminator="\n")
             writers[proportion].writerow(COLUMNS)
         for number, cells in enumerate(_rows(scratch)):
@@ -48,11 +48,8 @@ def finish(scratch: Path, ids: array, outputs: dict[str, Path], summary: Summary
         os.replace(f"{path}.whole", path)
 
 
-_CSV = dict(encoding="utf-8", errors="surrogateescape", newline="")
-
-
 def _rows(scratch: Path) -> Iterator[list[str]]:
-    with open(scratch, **_CSV) as file:
+    with open_text(scratch) as file:
         reader = csv.reader(file)
         next(reader)  # the header
         yield from reader
