@@ -172,21 +172,3 @@ def rank_share(n_batches: int, rank: int, world: int) -> range:
 def n_steps(n_batches: int, *, world: int, accumulation: int = 1) -> int:
     """Optimiser steps an epoch: each takes `accumulation` batches from every rank."""
     return -(-n_batches // (world * accumulation))
-
-
-def step_share(step: int, n_batches: int, *, rank: int, world: int, accumulation: int = 1) -> range:
-    """The batches rank `rank` contributes to an optimiser step; fewer, or none, in the last.
-
-    A step takes the next `world * accumulation` batches of the epoch whoever computes them, so that
-    one process with accumulation 4 and two with accumulation 2 take the same steps.
-    """
-    group = world * accumulation
-    return range(step * group + rank, min(n_batches, (step + 1) * group), world)
-
-
-def rows_per_step(sizes: np.ndarray, *, world: int, accumulation: int = 1) -> np.ndarray:
-    """(S,) rows of all ranks in each optimiser step: what the summed loss is divided by.
-
-    sizes: (K,) rows in each batch of the epoch, `Batches.sizes`.
-    """
-    return np.add.reduceat(sizes, np.arange(0, len(sizes), world * accumulation))

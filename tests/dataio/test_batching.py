@@ -1,4 +1,4 @@
-"""Plans: each row once, within the limit, the same for ever; steps that ranks share."""
+"""Plans: each row once, within the limit, the same for ever; shares of the ranks."""
 
 import itertools
 
@@ -10,10 +10,8 @@ from dataio.batching import (
     bucket_borders,
     n_steps,
     rank_share,
-    rows_per_step,
     rows_within,
     scoring_batches,
-    step_share,
 )
 
 LIMIT = 100.0
@@ -170,20 +168,7 @@ def test_ranks_share_all_batches_once(world, n_batches):
 
 
 @pytest.mark.parametrize("world, accumulation", [(1, 4), (2, 2), (4, 1)])
-def test_steps_are_the_same_however_many_ranks_take_them(world, accumulation):
-    n_batches = 10  # not a multiple of 4: the last step is short
-    shape = {"world": world, "accumulation": accumulation}
-    assert n_steps(n_batches, **shape) == 3
-    steps = [
-        sorted(itertools.chain(*(step_share(s, n_batches, rank=r, **shape) for r in range(world))))
-        for s in range(3)
-    ]
-    assert steps == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
-    sizes = np.arange(1, 11)
-    assert rows_per_step(sizes, **shape).tolist() == [1 + 2 + 3 + 4, 5 + 6 + 7 + 8, 9 + 10]
-
-
-def test_a_ranks_steps_are_its_share_in_order():
-    for rank in range(3):
-        taken = [step_share(s, 20, rank=rank, world=3, accumulation=2) for s in range(4)]
-        assert list(itertools.chain(*taken)) == list(rank_share(20, rank, 3))
+def test_an_epoch_has_as_many_steps_however_many_ranks_take_them(world, accumulation):
+    assert n_steps(10, world=world, accumulation=accumulation) == 3  # the last one is short
+    assert n_steps(8, world=world, accumulation=accumulation) == 2
+    assert n_steps(0, world=world, accumulation=accumulation) == 0
