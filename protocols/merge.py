@@ -14,6 +14,7 @@ import argparse
 import csv
 import io
 import json
+import math
 import mmap
 import os
 import sys
@@ -168,13 +169,15 @@ def merge(
 
 def _read_file(path, is_test: bool, scratch: io.BufferedWriter, rows: dict, kinds: Kinds) -> dict:
     """Append the rows of one protocol to the scratch file; returns how many were taken."""
+    from tqdm import tqdm
+
     taken = no_audio = 0
     position = scratch.tell()
-    for number, cells, line in read_rows(path):
+    for number, cells, line in tqdm(read_rows(path), str(path), unit=" rows", disable=None):
         where = f"{path}, line {number}"
         check_words(cells, where)
         seconds = seconds_of(cells, where)
-        if seconds <= 0 or cells[PATH] in ("", "-"):
+        if not 0 < seconds < math.inf or cells[PATH] in ("", "-"):
             no_audio += 1
             continue
         is_valid = cells[PROPORTION] == "valid"

@@ -86,12 +86,12 @@ def test_all_cells_stay_text(protocols):
 
 def test_rows_without_audio_are_dropped_and_counted(protocols):
     write("A.csv", row("A-1", seconds="7200.0"), row("A-2", seconds="-1", path=""),
-          row("A-3", seconds="0.0"), row("A-4", path=""))  # fmt: skip
+          row("A-3", seconds="0.0"), row("A-4", path=""), row("A-5", seconds="nan"))  # fmt: skip
     status, out, _, summary = merge(protocols, "--train", "A.csv")
     assert status == 0
     assert ids("train.csv") == ["A-1"]
     assert summary["train"]["hours"] == 2.0
-    assert "3 rows have no audio" in out
+    assert "4 rows have no audio" in out
 
 
 def test_a_file_listed_twice_is_kept_once_across_files_too(protocols):
