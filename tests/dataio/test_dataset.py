@@ -183,6 +183,27 @@ def test_a_batch_moves_whole():
     assert moved.ids == ["S-3"] and moved.bad == batch.bad
 
 
+class Splitting:
+    """An augmentation whose last part is left for the device: here, one number a row."""
+
+    def __call__(self, waveform, rng):
+        return waveform + np.float32(rng.random())
+
+    def split(self, waveform, rng):
+        return waveform, np.float32(rng.random())
+
+
+def test_what_is_left_for_the_device_is_handed_over_row_by_row(table):
+    options = {"augmentation": Splitting(), "seed": 5}
+    here = training(table, **options).load(1, [4, 8, 2, 7])
+    handed = training(table, **options, on_device=True).load(1, [4, 8, 2, 7])
+    assert here.draws == [] and len(handed.draws) == len(handed) == 3
+    for row, draw in enumerate(handed.draws):
+        length = int(handed.lengths[row])
+        finished = handed.waveforms[row, :length] + torch.tensor(draw)
+        assert torch.equal(finished, here.waveforms[row, :length])
+
+
 # --- loaders -----------------------------------------------------------------------------------
 
 
