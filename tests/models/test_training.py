@@ -1,4 +1,4 @@
-"""`python main.py hparams/<model>.yaml` from the outside: equal on two processes, logged, refused."""
+"""`python main.py hparams/<model>.yaml` from the outside: two processes, logs, refusals."""
 
 from __future__ import annotations
 
