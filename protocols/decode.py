@@ -87,6 +87,6 @@ def audio_hash(path: str) -> str:
         for block in audio_blocks(path, header):
             scaled = numpy.rint(numpy.nan_to_num(block) * 32768).clip(-32768, 32767)
             digest.update(scaled.astype("<i2").tobytes())
-    except (UnreadableAudio, OSError):
+    except (UnreadableAudio, OSError, UnicodeEncodeError):
         return ""
     return digest.hexdigest()

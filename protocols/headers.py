@@ -130,6 +130,8 @@ def _probe_file(data_folder: str, path: str, remembered: Known | None) -> tuple[
         return remembered, False
     try:
         header = probe(path)
+    except UnicodeEncodeError:  # libsndfile and FFmpeg are handed UTF-8
+        return (*stamp, 0, 0, 0, "", 0, "its name is not UTF-8: rename it"), True
     except (UnreadableAudio, OSError) as error:
         reason = getattr(error, "reason", None) or str(error)
         return (*stamp, 0, 0, 0, "", 0, reason), True

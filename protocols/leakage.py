@@ -307,6 +307,6 @@ def audio_shape(path: str) -> str:
 
     try:
         header = probe(path)
-    except (UnreadableAudio, OSError):
+    except (UnreadableAudio, OSError, UnicodeEncodeError):
         return ""
     return f"{header.frames} {header.sample_rate} {header.channels}"

@@ -42,7 +42,7 @@ def measure_header(path: str) -> Measured:
         return Measured("missing", "there is no such file")
     try:
         header = probe(path)
-    except (UnreadableAudio, OSError) as error:
+    except (UnreadableAudio, OSError, UnicodeEncodeError) as error:
         return Measured("unreadable", getattr(error, "reason", str(error)))
     return Measured("", "", header.sample_rate, header.channels, header.seconds)
 

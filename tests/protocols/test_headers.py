@@ -1,0 +1,71 @@
+"""The memory of headers: what it keeps, and when it forgets."""
+
+import os
+
+import pytest
+
+from protocols import headers
+from protocols.headers import HeaderCache, Problem, read_headers
+
+NAMES = ["a.wav", "b.wav", "broken.wav", "none.wav"]
+
+
+@pytest.fixture
+def folder(write_audio, write_text, tmp_path):
+    write_audio("a.wav")
+    write_audio("b.wav", seconds=1, rate=8000)
+    write_text("broken.wav", "no audio")
+    return str(tmp_path / "data")
+
+
+def read(folder, cache=None, names=NAMES):
+    return dict(read_headers(names, str, folder, cache=cache))
+
+
+def test_headers_and_problems_come_back_as_they_were(folder, tmp_path):
+    first = read(folder)
+    with HeaderCache(tmp_path / "h.sqlite") as cache:
+        assert read(folder, cache) == first
+        assert cache.fresh == 3  # a file that is not there is not remembered
+    with HeaderCache(tmp_path / "h.sqlite") as cache:
+        assert read(folder, cache) == first
+        assert cache.fresh == 0
+    assert (first["b.wav"].sample_rate, first["b.wav"].seconds) == (8000, 1.0)
+    assert isinstance(first["broken.wav"], Problem) and first["broken.wav"].kind == "unreadable"
+    assert isinstance(first["none.wav"], Problem) and first["none.wav"].kind == "missing"
+
+
+def test_a_file_with_another_size_or_time_is_read_again(folder, write_audio, tmp_path):
+    with HeaderCache(tmp_path / "h.sqlite") as cache:
+        read(folder, cache)
+    path = write_audio("a.wav", seconds=2)
+    os.utime(os.path.join(folder, "b.wav"), ns=(0, 0))
+    with HeaderCache(tmp_path / "h.sqlite") as cache:
+        assert read(folder, cache)["a.wav"].seconds == 2
+        assert cache.fresh == 2
+    assert path.exists()
+
+
+def test_a_file_that_was_repaired_is_no_longer_unreadable(folder, write_audio, tmp_path):
+    with HeaderCache(tmp_path / "h.sqlite") as cache:
+        read(folder, cache)
+        write_audio("broken.wav")
+        assert read(folder, cache)["broken.wav"].seconds == 0.25
+
+
+def test_a_new_way_of_reading_headers_forgets_the_old_ones(folder, tmp_path, monkeypatch):
+    with HeaderCache(tmp_path / "h.sqlite") as cache:
+        read(folder, cache)
+    monkeypatch.setattr(headers, "CACHE_VERSION", headers.CACHE_VERSION + 1)
+    with HeaderCache(tmp_path / "h.sqlite") as cache:
+        read(folder, cache)
+        assert cache.fresh == 3
+
+
+def test_a_name_that_is_not_utf8_is_unreadable_and_said(folder, tmp_path):
+    name = os.fsdecode(b"b\xe9.wav")
+    os.rename(os.path.join(folder, "b.wav"), os.path.join(folder, name))
+    with HeaderCache(tmp_path / "h.sqlite") as cache:
+        found = read(folder, cache, [name, "a.wav"])
+    assert found[name] == Problem("unreadable", "its name is not UTF-8: rename it")
+    assert found["a.wav"].seconds == 0.25
