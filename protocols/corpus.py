@@ -65,9 +65,9 @@ class Corpus:
     lie elsewhere (`build --metadata`). `sources` are the corpora its speech was taken from;
     `training` and `validation` say which parts served in the released models' post-training
     (databases of the release only, as published), `role` which published merge list it is in.
-    `variants` are the words `build --variant` takes, the first one the default; `csv` is the
-    published file name when it is not `<name>.csv`; `{variant}` in it is replaced.
-    With `split_files` the rows go to one file a proportion (`<name>_train.csv` ...).
+    `csv` is the published file name when it is not `<name>.csv`. `variants` are the words
+    `build --variant` takes, the first one the default, and `variant_csv` their file names where
+    they differ. With `split_files` the rows go to one file a proportion (`<name>_train.csv` ...).
     """
 
     name: str

@@ -57,7 +57,7 @@ class Row:
 
 
 def label_to_int(word: str, where: str) -> int:
-    """1 for `real`, 0 for `fake`, -1 for an unlabelled row; `where` names file and line in errors."""
+    """1 for `real`, 0 for `fake`, -1 for an unlabelled row; `where` (file, line) is for errors."""
     if word in LABELS:
         return LABELS[word]
     if word in UNLABELLED:
