@@ -1,7 +1,11 @@
 """The shortcut probe finds a planted shortcut, and nothing where there is none."""
 
-import numpy as np
+import sys
 
+import numpy as np
+import pytest
+
+from benchmarks import corpus_shortcuts
 from benchmarks.corpus_shortcuts import (
     file_statistics,
     fit_and_score,
@@ -46,3 +50,19 @@ def test_each_attack_is_compared_with_all_real_files():
     attacks = np.array(["-", "-", "a", "a", "b", "b"])
     rates = rates_by_attack(np.array([1.0, 1.1, 0.0, 0.1, 2.0, 2.1]), attacks)
     assert rates["a"] == 0 and rates["b"] == 100
+
+
+@pytest.mark.slow
+def test_the_demo_is_learnable_but_not_by_its_file_statistics(tmp_path, monkeypatch, capsys):
+    from protocols.__main__ import main
+
+    folders = ["--data_folder", str(tmp_path), "--output_folder", str(tmp_path / "protocols")]
+    assert main(["make", "demo", *folders, "--speakers", "12", "--utterances", "6"]) == 0
+    command = ["corpus_shortcuts", "--data_folder", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", [*command, "--protocol_folder", str(tmp_path / "protocols")])
+    capsys.readouterr()
+    corpus_shortcuts.main()
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    cells = {name: float(rate) for name, rate in (line.split("|")[1:3] for line in lines[1:])}
+    assert cells[" file statistics "] > 25
+    assert cells[" LFCC "] < 25
