@@ -189,8 +189,8 @@ def time_normalised_conv_gelu(
         shift = offset.double() - scale * (mean @ weight.T)
         folded = (scale[:, :, None] * weight).to(windows.dtype)  # (B, C, K)
         shift = shift.to(windows.dtype)
-    if torch.is_grad_enabled():
-        return F.gelu(torch.baddbmm(shift[:, None], windows, folded.transpose(1, 2)))
+    if torch.is_grad_enabled() or not _onednn(windows):
+        return gelu(torch.baddbmm(shift[:, None], windows, folded.transpose(1, 2)))
     out = windows.new_empty(*windows.shape[:2], len(gain))
     for row in range(len(windows)):  # each file has its own weight
         out[row] = linear_gelu(windows[row], folded[row], shift[row])

@@ -150,7 +150,7 @@ class ConvLayer(nn.Module):
         else:
             x = strided_conv(x, conv.weight, conv.bias, self.stride)
         if self.channel_norm:
-            x = norm["1"](x)
+            x = norm["1"](x).to(x.dtype)  # statistics in float32, activations as autocast has them
         return gelu(x)
 
 

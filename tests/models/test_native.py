@@ -1,5 +1,6 @@
 """The native front ends against what is known of the published ones."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -83,6 +84,15 @@ def test_positional_weight_follows_tensors_that_replace_its_own(detector):
         doubled = {name: 2 * tensor for name, tensor in module.state_dict().items()}
         module.load_state_dict(doubled, assign=True)
         assert torch.allclose(pos_conv.weight(), 2 * first)
+
+
+def test_a_detector_that_has_scored_can_be_copied(detector, batch):
+    module = detector("w2v_tiny").eval()
+    with torch.inference_mode():
+        expected = module(*batch([4000])).logits
+    copied = copy.deepcopy(module)
+    assert torch.allclose(copied(*batch([4000])).logits, expected, atol=1e-6)
+    copied(*batch([4000])).logits.sum().backward()
 
 
 def test_layerdrop_skips_whole_blocks_in_training_only(detector, batch, monkeypatch):
