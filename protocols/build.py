@@ -227,7 +227,8 @@ def _nothing_found(corpus: Corpus, source: Source, summary: Summary, skipped: Sk
         )
     if source.unknown:
         return f"no row for {corpus.name}: all is unknown, {counts_text(source.unknown)}"
+    variant = f", here as --variant {source.variant}" if source.variant else ""
     return (
-        f"no audio of {corpus.name} below {source.data_folder}: expected {corpus.folder} "
+        f"no audio of {corpus.name} below {source.data_folder}: expected {corpus.folder}{variant} "
         "(--allow_empty writes the header alone)"
     )

@@ -33,6 +33,6 @@ CORPUS = Corpus(
     link="https://www.cstr.ed.ac.uk/projects/blizzard",
     sources=("Blizzard Challenge",),
     role=TRAIN,
-    training="all",
+    training="all (synthetic speech only, its script says)",
     variants=("counter", "path"),
 )

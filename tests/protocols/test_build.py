@@ -218,6 +218,12 @@ def test_nothing_found_is_an_error_unless_an_empty_protocol_is_wanted(protocols,
     assert Path("out.csv").read_text() == ",".join(COLUMNS) + "\n"
 
 
+def test_the_other_variants_are_named_when_one_has_no_files(protocols, tmp_path):
+    write_aac(tmp_path / "data/VoxCeleb2/dev/aac/id00012/abc/00001.m4a", 1)
+    status, _, err = build(protocols, "VoxCeleb2")
+    assert (status, "*.{wav,m4a}, here as --variant wav" in err) == (2, True)
+
+
 def test_a_failed_build_leaves_the_old_protocol_alone(protocols, write_audio):
     write_audio(f"{AISHELL}/a.wav")
     build(protocols, "AIShell3")
