@@ -1,4 +1,4 @@
-"""Two speech synthesisers found on Debian: espeak-ng (formants) and flite (statistical; kal16: diphones)."""
+"""Speech synthesisers Debian has: espeak-ng (formants), flite (statistical; kal16: diphones)."""
 
 from __future__ import annotations
 
