@@ -80,7 +80,7 @@ class whole_file:
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
-        self.temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        self.temporary = self.path.parent / f".{self.path.name}.{os.getpid()}.part"
 
     def __enter__(self):
         try:
@@ -92,9 +92,12 @@ class whole_file:
 
     def __exit__(self, kind, value, traceback):
         self.stream.close()
-        if kind is None:
-            os.replace(self.temporary, self.path)
-        else:
+        try:
+            if kind is None:
+                os.replace(self.temporary, self.path)
+        except OSError as error:
+            raise UserError(f"cannot write {self.path}: {error.strerror}") from error
+        finally:
             self.temporary.unlink(missing_ok=True)
 
 

@@ -99,6 +99,8 @@ def fit_logistic(
     if not (n_real and n_fake):
         raise ValueError(f"calibration needs both classes: {n_real} real and {n_fake} fake files")
     features = np.asarray(features, dtype=np.float64)
+    if np.abs(features).max() > 1e100:
+        raise ValueError("scores beyond 1e100 are no logits: calibration cannot scale them")
     centre, spread = features.mean(axis=0), features.std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
     design = np.column_stack([(features - centre) / spread, np.ones(len(features))])

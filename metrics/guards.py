@@ -5,6 +5,8 @@ from __future__ import annotations
 from metrics.rates import crossing_tie, eer
 from metrics.sweep import Sweep
 
+RULE_OF_THREE = 3.0  # -ln 0.05: no error in n files still allows a rate of 3 / n at 95 %
+
 
 def notes(name: str, points: Sweep) -> list[str]:
     """Sentences about one named set: a class is missing, the polarity looks swapped, ties."""
@@ -26,3 +28,15 @@ def notes(name: str, points: Sweep) -> list[str]:
             "crossing: no threshold can part them (are probabilities saturated?)"
         )
     return found
+
+
+def resampling_note(name: str, points: Sweep) -> list[str]:
+    """What an interval cannot say: without an error there is none to draw."""
+    if not points.both_classes or eer(points).rate > 0:
+        return []
+    fewer = int(min(points.real[-1], points.fake[-1]))
+    bound = min(1.0, RULE_OF_THREE / fewer)
+    return [
+        f"{name}: one threshold parts the classes, so resampling gives [0, 0] for the EER; "
+        f"with {fewer} files in the smaller class an error rate up to {bound:.2g} is compatible"
+    ]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from metrics.curves import probit
+from protocols.schema import UserError
 
 # what a colour means -> on paper; in the page each becomes var(--<meaning>), so that it follows
 # the reader's light or dark scheme
@@ -179,7 +180,10 @@ def svg(draw: Callable, name: str) -> str:
 def save_all(folder: str | os.PathLike, found: dict) -> None:
     """Each figure as <name>.svg and <name>.pdf; each file appears whole."""
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {folder}: {error.strerror}") from error
     for name, draw in drawable(found).items():
         for kind in ("svg", "pdf"):
             temporary = folder / f".{name}.{kind}.part"

@@ -192,6 +192,10 @@ def described(setting: Setting) -> dict:
     }
 
 
-def all_notes(sweeps: dict[str, Sweep]) -> list[str]:
+def all_notes(sweeps: dict[str, Sweep], resampled: bool) -> list[str]:
     """The guards' sentences about every subset."""
-    return [sentence for name, points in sweeps.items() for sentence in guards.notes(name, points)]
+    found = []
+    for name, points in sweeps.items():
+        found += guards.notes(name, points)
+        found += guards.resampling_note(name, points) if resampled else []
+    return found

@@ -50,7 +50,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     found |= parts(arguments, request, scores, data, sweeps)
     if arguments.against and arguments.calibration and not arguments.against_calibration:
         notes.append("B's scores are taken as they are: --against_calibration gives B its own map")
-    found["notes"] = notes + results.all_notes(sweeps)
+    found["notes"] = notes + results.all_notes(sweeps, resampled=asked.plan is not None)
     if arguments.report or arguments.plots or arguments.json:
         found["curves"] = results.drawn(
             data, sweeps["all"], request.setting, "calibration" in found

@@ -144,6 +144,9 @@ def test_threshold_and_prefixes_are_positional(tmp_path, capsys, rng):
         (["s.csv", "--p_spoof", "2"], "costs must be positive"),
         (["s.csv", "--bootstrap", "-3"], "need replicates"),
         (["s.csv", "--export", "arena"], "expected FORMAT=PATH"),
+        (["s.csv", "--json", "."], "cannot write .: "),
+        (["s.csv", "--csv", "s.csv/r.csv"], "cannot write s.csv/r.csv: "),
+        (["s.csv", "--bootstrap", "2", "--plots", "s.csv"], "cannot make the folder s.csv"),
         (["s.csv", "--calibration", "s.csv"], "is not JSON"),
         (["s.csv", "--threshold_from", "one.csv"], "one class only"),
         (
@@ -182,6 +185,14 @@ def test_one_class_is_evaluated_as_far_as_it_goes(tmp_path, capsys, label, given
     assert status == 0 and "NaN" in out and "need both classes are NaN" in out
     figures = json.loads((tmp_path / "r.json").read_text())["subsets"][0]["figures"]
     assert figures["eer"] is None and figures[given] == pytest.approx(2 / 3)
+
+
+def test_an_interval_without_an_error_to_draw_is_explained(tmp_path, capsys):
+    path = write_scores(tmp_path / "s.csv", np.arange(40.0), np.repeat([0, 1], [10, 30]))
+    _, out, _ = run(capsys, path, "--bootstrap", 5, "--metrics", "eer")
+    assert "[0.0000, 0.0000]" in out
+    assert "with 10 files in the smaller class an error rate up to 0.3 is compatible" in out
+    assert "compatible" not in run(capsys, path)[1]
 
 
 def test_unlabelled_rows_are_left_out_and_counted(tmp_path, capsys, rng):
