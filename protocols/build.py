@@ -120,6 +120,9 @@ def build(
         stack.enter_context(cache or nullcontext())
         rows = _rows(corpus, source, summary, skipped, workers=workers, cache=cache)
         ids = _write_rows(rows, scratch, summary)
+        if source.unused:
+            option = source.unused.pop()
+            raise UserError(f"{corpus.name} makes no use of --{option}: leave it out")
         summary.unknown, summary.passed_over = dict(source.unknown), dict(source.passed_over)
         summary.lists_not_found = source.lists_not_found
         summary.skipped_file = skipped.name()

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from dataio.probe import AudioHeader, UnreadableAudio, probe
 from protocols.parallel import map_in_order
+from protocols.schema import UserError
 
 CHUNK_FILES = 256
 CACHE_VERSION = 1  # raise it when dataio.probe reads a header differently
@@ -45,7 +46,18 @@ class HeaderCache:
         self.fresh = 0
 
     def __enter__(self) -> HeaderCache:
-        self._database = sqlite3.connect(self.path, isolation_level=None)
+        try:
+            self._database = sqlite3.connect(self.path, isolation_level=None)
+            self._prepare()
+        except sqlite3.Error as error:
+            raise UserError(
+                f"{self.path} does not open as a memory of headers ({error}): remove it, or give "
+                "--no_cache"
+            ) from error
+        self._committed = time.monotonic()
+        return self
+
+    def _prepare(self) -> None:
         run = self._database.execute
         run("PRAGMA journal_mode = WAL")
         run("PRAGMA synchronous = NORMAL")
@@ -58,8 +70,6 @@ class HeaderCache:
             "bits INTEGER, reason TEXT) WITHOUT ROWID"
         )
         run("BEGIN")
-        self._committed = time.monotonic()
-        return self
 
     def __exit__(self, *_) -> None:
         self._database.execute("COMMIT")

@@ -84,18 +84,14 @@ def run(args: argparse.Namespace) -> int:
 
 def published_lists(folder: Path) -> tuple[list[Path], list[Path]]:
     """The release's 29 training and 5 test CSVs that are in `folder`; a missing one is said."""
-    lists: dict[str, list[Path]] = {TRAIN: [], TEST: []}
-    for role, found in lists.items():
-        for name in published_names(role):
-            if (folder / name).is_file():
-                found.append(folder / name)
-            else:
-                print(f"warning: no {folder / name}: left out", file=sys.stderr)
-    if not any(lists.values()):
-        raise UserError(
-            f"none of the published CSVs is in {folder}: name some with --train, --test"
-        )
-    return lists[TRAIN], lists[TEST]
+    lists = {role: [folder / name for name in published_names(role)] for role in (TRAIN, TEST)}
+    missing = [path for paths in lists.values() for path in paths if not path.is_file()]
+    if len(missing) == sum(map(len, lists.values())):
+        raise UserError(f"none of the published CSVs is in {folder}: name some with --train")
+    for path in missing:
+        print(f"warning: no {path}: left out", file=sys.stderr)
+    train, test = ([path for path in paths if path not in missing] for paths in lists.values())
+    return train, test
 
 
 def published_names(role: str) -> list[str]:

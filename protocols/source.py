@@ -44,6 +44,7 @@ class Source:
         self.unknown: Counter[str] = Counter()  # what was not known -> how often
         self.passed_over: Counter[str] = Counter()  # left out on purpose, and said
         self.lists_not_found: list[str] = []
+        self.unused = {name for name in ("metadata", "file_list") if getattr(self, name)}
         if not os.path.isdir(self.data_folder):
             raise UserError(f"no folder {data_folder}: --data_folder is what $ROOT stands for")
 
@@ -78,6 +79,7 @@ class Source:
 
     def _listed(self, top: str, suffixes: tuple[str, ...], any_case: bool) -> Iterator[str]:
         """The paths of the list file that lie below `top`, sorted as the walk would give them."""
+        self.unused.discard("file_list")
 
         def below() -> Iterator[str]:
             for number, text in enumerate(_texts(self.file_list), 1):
@@ -156,6 +158,7 @@ class Source:
         A place beginning with `./` is in the working directory, others below the data folder.
         None, and noted in `lists_not_found`, when there is none.
         """
+        self.unused.discard("metadata")
         if self.metadata and os.path.isdir(self.metadata):
             candidates = [os.path.join(self.metadata, os.path.basename(p)) for p in places]
         elif self.metadata:

@@ -224,6 +224,17 @@ def test_the_other_variants_are_named_when_one_has_no_files(protocols, tmp_path)
     assert (status, "*.{wav,m4a}, here as --variant wav" in err) == (2, True)
 
 
+def test_an_option_that_the_database_does_not_use_is_refused(protocols, write_audio, write_text):
+    write_audio(f"{AISHELL}/a.wav")
+    Path("list.txt").write_text("x")
+    status, _, err = build(protocols, "AIShell3", "--metadata", "list.txt")
+    assert (status, "AIShell3 makes no use of --metadata" in err) == (2, True)
+    write_text(f"{ADD}/label.txt", "a.wav genuine\n")
+    write_audio(f"{ADD}/wav/a.wav")
+    status, _, err = build(protocols, "ADD2023", "--file_list", "list.txt")
+    assert (status, "ADD2023 makes no use of --file_list" in err) == (2, True)
+
+
 def test_a_failed_build_leaves_the_old_protocol_alone(protocols, write_audio):
     write_audio(f"{AISHELL}/a.wav")
     build(protocols, "AIShell3")

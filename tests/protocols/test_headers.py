@@ -6,6 +6,7 @@ import pytest
 
 from protocols import headers
 from protocols.headers import HeaderCache, Problem, read_headers
+from protocols.schema import UserError
 
 NAMES = ["a.wav", "b.wav", "broken.wav", "none.wav"]
 
@@ -69,3 +70,9 @@ def test_a_name_that_is_not_utf8_is_unreadable_and_said(folder, tmp_path):
         found = read(folder, cache, [name, "a.wav"])
     assert found[name] == Problem("unreadable", "its name is not UTF-8: rename it")
     assert found["a.wav"].seconds == 0.25
+
+
+def test_a_file_that_is_no_memory_of_headers_is_refused(tmp_path):
+    (tmp_path / "h.sqlite").write_text("these are no headers, and it is long enough to be read" * 9)
+    with pytest.raises(UserError, match="--no_cache"), HeaderCache(tmp_path / "h.sqlite"):
+        pass
