@@ -6,8 +6,9 @@
 
 Both engines hold the same weights and take turns in one process; a row gives medians over the
 rounds and the median of the rounds' ratios, which a busy machine disturbs less than either time.
-Scoring: 64 synthetic files of 0.8 to 12 s, 212 s together; fairseq one file at a time (as the
-published toolkit does), native in batches of files of like length. Training: a step (forward,
+Scoring: 64 synthetic files of 0.8 to 12 s, 212 s together, of other lengths in each round, as real
+files have; fairseq one file at a time (as the published toolkit does), native in batches of files
+of like length. Training: a step (forward,
 loss, backward, AdamW) on one padded batch with the model's own random drops, masks in both.
 """
 
@@ -33,11 +34,15 @@ BATCH_SECONDS = {"cpu": 16.0, "cuda": 200.0}  # padded audio in one native batch
 TRAINING_SECONDS = (6.0, 5.5, 5.0, 4.0, 3.5)
 
 
-def corpus(generator: torch.Generator) -> list[Tensor]:
-    """64 waveforms `(T,)` of noise with a slow envelope, in random order of length."""
-    quantiles = torch.linspace(0, 1, FILES) ** SKEW
+def corpus(count: int, generator: torch.Generator) -> list[Tensor]:
+    """Waveforms `(T,)` of noise with a slow envelope, in random order of length.
+
+    Lengths are quantiles of one distribution, each moved by up to 1 % by the generator.
+    """
+    quantiles = torch.linspace(0, 1, count) ** SKEW
     seconds = SHORTEST + (LONGEST - SHORTEST) * quantiles
-    order = torch.randperm(FILES, generator=generator)
+    seconds = seconds * (1 - 0.01 * torch.rand(count, generator=generator))
+    order = torch.randperm(count, generator=generator)
     return [noise(float(s), generator) for s in seconds[order]]
 
 
@@ -72,24 +77,34 @@ def engines(model: str) -> dict[str, Detector]:
 
 
 @torch.inference_mode()
-def score(detector: Detector, files: list[Tensor], batches: list[list[int]], device: str) -> Tensor:
+def score(detector: Detector, files: list[Tensor], batches: list[list[int]]) -> Tensor:
     """Logits `(N, 2)` on the CPU, in the order of `files`."""
     logits = torch.empty(len(files), 2)
+    device = detector.proj_fc.weight.device
     for batch in batches:
         waveforms, lengths = pad([files[index] for index in batch])
         logits[batch] = detector(waveforms.to(device), lengths).logits.cpu()
     return logits
 
 
-def paired(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+def one_by_one(files: list[Tensor]) -> list[list[int]]:
+    return [[index] for index in range(len(files))]
+
+
+def paired(
+    runs: dict[str, Callable[[list[Tensor]], object]],
+    rounds: int,
+    make_input: Callable[[int], list[Tensor]],
+) -> dict[str, list[float]]:
     """Seconds of each run in each round, the order turned about from one round to the next."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for name in runs:
-        runs[name]()  # warm
+        runs[name](make_input(-1)[:2])  # warm
     for number in range(rounds):
+        files = make_input(number)
         for name in list(runs)[:: -1 if number % 2 else 1]:
             start = time.perf_counter()
-            runs[name]()
+            runs[name](files)
             seconds[name].append(time.perf_counter() - start)
     return seconds
 
@@ -104,70 +119,78 @@ def report(seconds: dict[str, list[float]], per_second: float, unit: str) -> Non
         print(f"| {name} | {middle:.2f} | {per_second / middle:.2f} | {ratio:.2f} |", flush=True)
 
 
+def compare_scoring(runs: dict[str, Callable], args: argparse.Namespace) -> None:
+    """Times `runs` on the corpus; then how far their logits are from the first one's."""
+
+    def make_files(number: int) -> list[Tensor]:
+        return corpus(args.files, torch.Generator().manual_seed(1 + number))
+
+    report(paired(runs, args.rounds, make_files), args.files, "files/s")
+    files = make_files(0)[:8]
+    reference, *others = (run(files) for run in runs.values())
+    for name, logits in zip(list(runs)[1:], others, strict=True):
+        print(f"\nlargest difference of a logit, {name}: {(reference - logits).abs().max():.1e}")
+
+
 def scoring(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
-    files = corpus(torch.Generator().manual_seed(0))
-    total = sum(map(len, files)) / SAMPLE_RATE
-    print(f"{args.model}, {FILES} files, {total:.0f} s, {args.threads} threads, float32\n")
+    print(f"{args.model}, {args.files} files, {args.threads} threads, float32\n")
     detectors = {name: detector.eval() for name, detector in engines(args.model).items()}
-    alone = [[index] for index in range(FILES)]
-    batched = batches_by_length(files, args.batch_seconds or BATCH_SECONDS["cpu"])
+    fairseq, native = detectors["fairseq"], detectors["native"]
+    seconds = args.batch_seconds or BATCH_SECONDS["cpu"]
     runs = {
-        "fairseq, one by one": lambda: score(detectors["fairseq"], files, alone, "cpu"),
-        "native, one by one": lambda: score(detectors["native"], files, alone, "cpu"),
-        "native, by length": lambda: score(detectors["native"], files, batched, "cpu"),
+        "fairseq, one by one": lambda files: score(fairseq, files, one_by_one(files)),
+        "native, one by one": lambda files: score(native, files, one_by_one(files)),
+        "native, by length": lambda f: score(native, f, batches_by_length(f, seconds)),
     }
-    report(paired(runs, args.rounds), FILES, "files/s")
-    reference, ours = runs["fairseq, one by one"](), runs["native, by length"]()
-    print(f"\nlargest difference of a logit: {(reference - ours).abs().max():.1e}")
+    compare_scoring(runs, args)
 
 
 def training(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
-    generator = torch.Generator().manual_seed(0)
-    waveforms, lengths = pad([noise(seconds, generator) for seconds in TRAINING_SECONDS])
-    labels = torch.arange(len(lengths)) % 2
     total = sum(TRAINING_SECONDS)
-    print(f"{args.model}, a step on {len(lengths)} files, {total:.0f} s, {args.threads} threads\n")
+    count = len(TRAINING_SECONDS)
+    print(
+        f"{args.model}, a step on {count} files, {total:.0f} s, {args.threads} threads, float32\n"
+    )
 
-    def stepper(detector: Detector) -> Callable[[], None]:
+    def stepper(detector: Detector) -> Callable[[list[Tensor]], None]:
         optimizer = torch.optim.AdamW(detector.detection_parameters(), lr=1e-7, foreach=True)
 
-        def step() -> None:
+        def step(files: list[Tensor]) -> None:
             optimizer.zero_grad()
-            F.cross_entropy(detector(waveforms, lengths).logits, labels).backward()
+            labels = torch.arange(len(files)) % 2
+            F.cross_entropy(detector(*pad(files)).logits, labels).backward()
             optimizer.step()
 
         return step
 
+    def make_files(number: int) -> list[Tensor]:
+        generator = torch.Generator().manual_seed(1 + number)
+        return [noise(seconds - 0.02 * number, generator) for seconds in TRAINING_SECONDS]
+
     runs = {name: stepper(detector.train()) for name, detector in engines(args.model).items()}
-    report(paired(runs, args.rounds), total, "s of audio/s")
+    report(paired(runs, args.rounds, make_files), total, "s of audio/s")
 
 
 def gpu(args: argparse.Namespace) -> None:
     if not torch.cuda.is_available():
         print(f"{args.model} on a GPU: not measured (no CUDA device)")
         return
-    files = corpus(torch.Generator().manual_seed(0))
-    print(f"{args.model}, {FILES} files, {torch.cuda.get_device_name()}\n")
+    print(f"{args.model}, {args.files} files, {torch.cuda.get_device_name()}\n")
     detectors = {name: d.eval().cuda() for name, d in engines(args.model).items()}
-    alone = [[index] for index in range(FILES)]
-    batched = batches_by_length(files, args.batch_seconds or BATCH_SECONDS["cuda"])
+    seconds = args.batch_seconds or BATCH_SECONDS["cuda"]
 
-    def native(dtype: torch.dtype | None) -> Tensor:
+    def native(files: list[Tensor], dtype: torch.dtype | None) -> Tensor:
         with torch.autocast("cuda", dtype or torch.bfloat16, enabled=dtype is not None):
-            return score(detectors["native"], files, batched, "cuda")
+            return score(detectors["native"], files, batches_by_length(files, seconds))
 
     runs = {
-        "fairseq float32, one by one": lambda: score(detectors["fairseq"], files, alone, "cuda"),
-        "native float32, by length": lambda: native(None),
-        "native bf16, by length": lambda: native(torch.bfloat16),
+        "fairseq float32, one by one": lambda f: score(detectors["fairseq"], f, one_by_one(f)),
+        "native float32, by length": lambda files: native(files, None),
+        "native bf16, by length": lambda files: native(files, torch.bfloat16),
     }
-    report(paired(runs, args.rounds), FILES, "files/s")
-    reference = runs["fairseq float32, one by one"]()
-    for name in list(runs)[1:]:
-        difference = (reference - runs[name]()).abs().max()
-        print(f"\nlargest difference of a logit, {name}: {difference:.1e}")
+    compare_scoring(runs, args)
 
 
 TABLES = {"scoring": (scoring, "w2v_small"), "training": (training, "w2v_small"),
@@ -178,6 +201,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("table", choices=TABLES)
     parser.add_argument("--model", help="default: w2v_small, on a GPU mms_300m")
+    parser.add_argument("--files", type=int, default=FILES, help="of the scoring corpus")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch-seconds", type=float, help="padded audio in a native batch")
