@@ -6,7 +6,7 @@ import numpy as np
 import soundfile
 
 from benchmarks import augmentation_cost, augmentation_eer, rawboost
-from protocols.schema import Row
+from protocols.schema import COLUMNS, Row
 
 
 def test_both_forms_of_rawboost_are_timed():
@@ -32,9 +32,7 @@ def test_treated_copies_are_listed_under_their_codec_with_their_labels(tmp_path)
         rows.append(Row(f"Corpus-{index}", label, 0.25, 16_000, f"$ROOT/{index}.wav"))
     with open(tmp_path / "protocols" / "test.csv", "w", newline="") as lines:
         writer = csv.writer(lines)
-        writer.writerow(("ID", "Label", "Duration", "SampleRate", "Path", "Attack", "Speaker",
-                         "Proportion", "AudioChannel", "AudioEncoding", "AudioBitSample",
-                         "Language"))  # fmt: skip
+        writer.writerow(COLUMNS)
         writer.writerows(row.cells() for row in rows)
     augmentation_eer.treat(tmp_path, "heard", ("g711_alaw", "g722"))
     with open(tmp_path / "protocols" / "test_heard.csv", newline="") as lines:
