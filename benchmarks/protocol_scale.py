@@ -50,7 +50,7 @@ def measure_ours(csv_path: str) -> dict[str, float]:
     from dataio.batching import BatchPlan
     from dataio.protocol import ProtocolTable
 
-    own_before, begin = _own_mb(), time.perf_counter()
+    own_before, begin = own_mb(), time.perf_counter()
     table = ProtocolTable.open(csv_path, data_folder="/corpora")
     plan = BatchPlan(
         table.durations,
@@ -71,7 +71,7 @@ def measure_speechbrain(csv_path: str) -> dict[str, float]:
     from speechbrain.dataio.dataset import DynamicItemDataset
     from speechbrain.dataio.sampler import DynamicBatchSampler
 
-    own_before, begin = _own_mb(), time.perf_counter()
+    own_before, begin = own_mb(), time.perf_counter()
     dataset = DynamicItemDataset.from_csv(csv_path, replacements={"ROOT": "/corpora"})
     dataset.set_output_keys(["id", "Label", "Duration", "Path"])
     sampler = DynamicBatchSampler(
@@ -94,7 +94,7 @@ def _running(new_epoch, fetch, rows: int, own_before: float) -> dict[str, float]
     row = float(np.median([_seconds(lambda i=i: fetch(i)) for i in picked]) * 1e6)
     status = Path("/proc/self/status").read_text().split()
     peak = int(status[status.index("VmHWM:") + 1]) / 1024
-    return {"epoch": epoch, "row": row, "peak": peak, "own": _own_mb() - own_before}
+    return {"epoch": epoch, "row": row, "peak": peak, "own": own_mb() - own_before}
 
 
 def _seconds(call) -> float:
@@ -103,7 +103,7 @@ def _seconds(call) -> float:
     return time.perf_counter() - begin
 
 
-def _own_mb() -> float:
+def own_mb() -> float:
     """Megabytes of this process that are no pages of a file: what each further one costs."""
     parts = Path("/proc/self/smaps_rollup").read_text().split()
     return int(parts[parts.index("Anonymous:") + 1]) / 1024

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.protocol_scale import own_mb, write_csv
 from dataio import protocol
 from dataio.protocol import ProtocolRow, ProtocolTable
 from protocols.schema import COLUMNS, UserError
@@ -80,6 +81,27 @@ def test_arrays_are_maps_of_the_cache_and_read_only(write_protocol):
     assert isinstance(table.durations, np.memmap) and isinstance(table.labels, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         table.labels[0] = 0
+
+
+def _own_growth(path, results):
+    before = own_mb()
+    table = open_table(path)
+    for i in range(0, len(table), 20):
+        table.row(i)
+    results.put((len(table), own_mb() - before))
+
+
+def test_a_worker_owns_next_to_nothing_of_a_table(tmp_path):
+    """200,000 rows, 17 MB of cache: what a further process adds on opening it and looking up."""
+    write_csv(tmp_path / "p.csv", 200_000)
+    open_table(tmp_path / "p.csv")
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    process = context.Process(target=_own_growth, args=(tmp_path / "p.csv", results))
+    process.start()
+    rows, megabytes = results.get(timeout=60)
+    process.join()
+    assert rows == 200_000 and megabytes < 3
 
 
 def test_a_pickled_table_is_its_path_only(write_protocol):
