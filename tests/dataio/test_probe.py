@@ -4,6 +4,8 @@ import os
 import pickle
 import shutil
 import struct
+import subprocess
+import sys
 
 import av
 import numpy as np
@@ -174,3 +176,12 @@ def test_content_counts_not_the_suffix(write_audio, tmp_path):
 def test_refusal_survives_the_way_out_of_a_worker():
     error = pickle.loads(pickle.dumps(UnreadableAudio("a.wav", "it is empty")))
     assert (error.path, error.reason) == ("a.wav", "it is empty")
+
+
+def test_headers_protocols_and_plans_import_no_torch():
+    code = (
+        "import sys, dataio.probe, dataio.protocol, dataio.batching; "
+        "print([name for name in ('torch', 'pandas', 'av') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
