@@ -3,9 +3,10 @@
     python -m benchmarks.protocol_build                      # 20,000 files, 2 million rows
     python -m benchmarks.protocol_build --files 20000 --many 1000000 --rows 20000000
 
-Every figure is of a process of its own: seconds by the clock, medians of `--repeats` runs taken
-in turns, memory as the process's largest resident set. The files are hard links to one 2 s flac,
-200 in a folder: what costs is opening and reading their headers, and all are warm.
+Every figure is of a process of its own: medians of `--repeats` runs taken in turns, memory as the
+process's largest resident set. Core time is that of all processes of a run: it says what two free
+cores would do where the clock says what was left of busy ones. The files are hard links to one
+2 s flac, 200 in a folder: what costs is opening them and reading headers, and all are warm.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import json
 import os
 import random
+import resource
 import shutil
 import statistics
 import subprocess
@@ -21,6 +23,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.machine import describe
 
@@ -53,16 +56,26 @@ def main() -> None:
             merging(folder, args)
 
 
-def child(*task: object) -> tuple[float, float]:
-    """Seconds and MiB (largest resident set) of one task in a process of its own."""
+class Figures(NamedTuple):
+    """What one task took: seconds by the clock, seconds of all its processes' cores, MiB."""
+
+    clock: float
+    cores: float
+    mib: float
+
+
+def child(*task: object) -> Figures:
+    """Run one task in a process of its own; MiB is the largest resident set of its main process."""
     command = [sys.executable, "-m", "benchmarks.protocol_build", "--task", *map(str, task)]
     environment = os.environ | {"PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1"}
-    start = time.perf_counter()
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(command, env=environment, cwd=CHECKOUT, capture_output=True, text=True)
     seconds = time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise RuntimeError(f"{task} ended with status {done.returncode}: {done.stderr}")
-    return seconds, float(done.stdout.split()[-1])
+    cores = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Figures(seconds, cores, float(done.stdout.split()[-1]))
 
 
 def largest_resident_set() -> float:
@@ -80,6 +93,13 @@ def task_nothing() -> None:
     """Start Python and import what a build imports: taken off the other figures."""
     import dataio.probe  # noqa: F401
     import protocols.build  # noqa: F401
+
+
+def task_nothing_with_pandas() -> None:
+    import pandarallel  # noqa: F401
+    import pandas  # noqa: F401
+
+    task_nothing()
 
 
 def task_stream(data: str, workers: str) -> None:
@@ -196,10 +216,11 @@ def probing(folder: Path, args: argparse.Namespace) -> None:
     make_files(data, args.files)
     output = folder / "out.csv"
     child("stream", data, args.workers)  # warm
-    figures: dict[str, list[tuple[float, float]]] = {}
+    figures: dict[str, list[Figures]] = {}
     for _ in range(args.repeats):
         runs = {
             "start": ("nothing",),
+            "start with pandas": ("nothing_with_pandas",),
             "headers, streaming pool": ("stream", data, args.workers),
             "headers, pandarallel": ("pandarallel", data, args.workers),
             "headers, one process": ("stream", data, 1),
@@ -210,12 +231,20 @@ def probing(folder: Path, args: argparse.Namespace) -> None:
             figures.setdefault(name, []).append(child(*task))
         for path in folder.glob("out.*"):
             path.unlink()
-    start = statistics.median(seconds for seconds, _ in figures.pop("start"))
+    medians = {
+        name: Figures(*map(statistics.median, zip(*runs, strict=True)))
+        for name, runs in figures.items()
+    }
     print(f"\n{args.files} flac files of 2 s, {args.workers} processes, warm; start of Python off")
-    print("\n| | files/s | MiB of the main process |\n|---|---|---|")
-    for name, runs in figures.items():
-        seconds = statistics.median(seconds for seconds, _ in runs) - start
-        print(f"| {name} | {args.files / seconds:,.0f} | {max(mib for _, mib in runs):.0f} |")
+    print("\n| | files/s by the clock | core us a file | MiB of the main process |")
+    print("|---|---|---|---|")
+    for name, (clock, cores, mib) in medians.items():
+        if name.startswith("start"):
+            continue
+        start = medians["start with pandas" if "pandarallel" in name else "start"]
+        rate = args.files / (clock - start.clock)
+        micros = (cores - start.cores) / args.files * 1e6
+        print(f"| {name} | {rate:,.0f} | {micros:.0f} | {mib:.0f} |")
     added = args.files // 100
     child("build", data, args.workers, output)
     make_files(data, args.files + added)
@@ -229,7 +258,7 @@ def memory(folder: Path, args: argparse.Namespace) -> None:
     for count in (args.many // 10, args.many):
         data = folder / f"many{count}"
         make_files(data, count)
-        seconds, mib = child("build", data, args.workers, folder / "many.csv")
+        seconds, _, mib = child("build", data, args.workers, folder / "many.csv")
         print(f"| {count:,} files | {count / seconds:,.0f} | {mib:.0f} |", flush=True)
         shutil.rmtree(data)
         for path in folder.glob("many.*"):
@@ -238,16 +267,15 @@ def memory(folder: Path, args: argparse.Namespace) -> None:
 
 def merging(folder: Path, args: argparse.Namespace) -> None:
     print(
-        "\n| merge of | input GiB | s | rows/s | MiB, mapped file included |\n|---|---|---|---|---|"
+        "\n| merge of | input GiB | s by the clock | core s | MiB, mapped file included |\n|---|---|---|---|---|"
     )
     for rows in (args.rows // 10, args.rows):
         place = folder / "merge"
         place.mkdir()
         size = make_csvs(place, rows)
-        seconds, mib = child("merge", place)
+        seconds, cores, mib = child("merge", place)
         print(
-            f"| {rows:,} rows | {size / (1 << 30):.2f} | {seconds:.0f} | {rows / seconds:,.0f} | "
-            f"{mib:.0f} |",
+            f"| {rows:,} rows | {size / (1 << 30):.2f} | {seconds:.0f} | {cores:.0f} | {mib:.0f} |",
             flush=True,
         )
         shutil.rmtree(place)
