@@ -29,6 +29,7 @@ from protocols.schema import SAMPLE_RATE, UserError
 
 logger = logging.getLogger(__name__)
 SKIPPED_STATUS = 3  # exit status when files could not be scored
+CPU_BATCH_SECONDS = 16  # a CPU gains nothing from more and loses its caches (benchmarks/front_end)
 
 
 class Sink(Protocol):
@@ -144,9 +145,12 @@ def open_journal(scorer: Scorer, table: ProtocolTable, path: Path, width: int) -
 def run_batches(scorer: Scorer, table, sink: Sink, *, done: np.ndarray) -> None:
     """Score this rank's share of what is not done, the longest files first."""
     hparams = scorer.hparams
+    limit = hparams["max_batch_length"]
+    if scorer.device == "cpu":
+        limit = min(limit, CPU_BATCH_SECONDS)
     batches = [
         rows
-        for rows in scoring_batches(table.durations, max_batch_length=hparams["max_batch_length"])
+        for rows in scoring_batches(table.durations, max_batch_length=limit)
         if not done[rows].all()
     ][scorer.world.rank :: scorer.world.size]
     dataset = WaveformDataset(table, mode="score", min_duration=hparams["min_duration"])
