@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from protocols.schema import REAL, UNKNOWN, UserError
+from protocols.schema import UserError
 
 DEFAULT_MAX_ROWS = 12_000
 _BLOCK_BYTES = 1 << 26
@@ -97,10 +97,12 @@ def embedding_set(embeddings: np.ndarray, *, name: str = "embeddings", **known) 
     for column, values in known.get("columns", {}).items():
         _check_length(values, rows, f"column {column!r} of {name}")
     ids = known["ids"] = known["ids"].astype(str)
-    unique, first, count = np.unique(ids, return_index=True, return_counts=True)
+    unique, count = np.unique(ids, return_counts=True)
     if len(unique) != rows:
         worst = int(np.argmax(count > 1))
-        raise UserError(f"{name} has the ID {unique[worst]!r} {count[worst]} times: IDs are unique")
+        raise UserError(
+            f"{name} has the ID {str(unique[worst])!r} {count[worst]} times: IDs are unique"
+        )
     embeddings = np.ascontiguousarray(embeddings, dtype=np.float32)
     if known.get("logits") is not None:
         known["logits"] = known["logits"].astype(np.float64)
@@ -120,7 +122,7 @@ def _refuse_non_finite(values: np.ndarray, ids: np.ndarray | None, what: str, st
     finite = np.isfinite(values).all(axis=1)
     if not finite.all():
         row = start + int(np.argmin(finite))
-        who = f"row {row}" if ids is None else f"row {row} (ID {ids[row]!r})"
+        who = f"row {row}" if ids is None else f"row {row} (ID {str(ids[row])!r})"
         raise UserError(f"{who} has a non-finite {what}: drop that utterance or score it again")
 
 
@@ -144,7 +146,7 @@ def read_embeddings(
 
     try:
         return reader(path, choose)
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} cannot be read as embeddings: {error}") from error
 
 
@@ -329,17 +331,3 @@ READERS: dict[str, Callable[[Path, Choose], EmbeddingSet]] = {
     ".parquet": _read_parquet,
     ".csv": _read_score_csv,
 }
-
-
-def labelled(sample: EmbeddingSet) -> bool:
-    """Whether both classes are known, so that an error rate can be given."""
-    if sample.labels is None or sample.logits is None:
-        return False
-    known = sample.labels[sample.labels != UNKNOWN]
-    return bool((known == REAL).any() and (known != REAL).any())
-
-
-def iter_rows(total: int, size: int) -> Iterator[slice]:
-    """Consecutive blocks of at most `size` rows."""
-    for start in range(0, total, size):
-        yield slice(start, min(start + size, total))

@@ -163,17 +163,17 @@ RESULT_HEADS = ["distance", "status", "value", "null 95%", "effect", "p", "rows"
 
 def part_rows(parts: list[Part]) -> list[list[str]]:
     return [
-        [part.name, part.status, str(part.rows), part.against,
-         number(part.results[0].effect if part.results else math.nan),
-         _interval(part), number(part.p), number(part.adjusted_p), percent(part.eer)]
+        [part.name, part.status, str(part.rows),
+         number(part.results[0].effect if part.results else math.nan), _interval(part),
+         number(part.p), number(part.adjusted_p), percent(part.eer), part.against]
         for part in parts
     ]  # fmt: skip
 
 
 def part_heads(parts: list[Part], kind: str) -> list[str]:
     name = parts[0].results[0].name if parts and parts[0].results else "distance"
-    effect = [f"{name} effect", "95% interval", "p", "adjusted p", "EER"]
-    return [kind, "status", "rows", "against", *effect]
+    effect = [f"{name} effect", "95% interval", "p", "adjusted p", "EER", "against"]
+    return [kind, "status", "rows", *effect]
 
 
 def _interval(part: Part) -> str:

@@ -251,7 +251,7 @@ def measure(
         taken = distance.measure(pool)
         results.append(_conclude(empty, taken, draws, alpha))
         values.append(taken.values)
-    return results, np.array(values).reshape(len(values), -1)
+    return results, np.array(values).reshape(len(values), draws + 1)
 
 
 def _conclude(empty: Result, taken: Measurement, draws: int, alpha: float) -> Result:

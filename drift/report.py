@@ -1,0 +1,241 @@
+"""One self-contained HTML page of a comparison: no script, no font, no request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from drift import __version__, charts, outputs
+from drift.comparison import Comparison
+from drift.subsets import Part
+
+_PAGE = Path(__file__).with_name("report.html")
+_MAP_POINTS = 700  # of each side, drawn by the comparison's seed
+_BARS = 20
+
+
+def write_report(path: str | Path, comparison: Comparison) -> None:
+    """Write the page, whole or not at all."""
+    outputs.write_text(path, page(comparison))
+
+
+def page(comparison: Comparison) -> str:
+    """The page as text."""
+    parts = (
+        _head(comparison),
+        _distances(comparison),
+        _windows(comparison),
+        _slices(comparison),
+        _map_and_dimensions(comparison),
+        _classes(comparison),
+        _conditions(comparison),
+        _files(comparison),
+        _footer(comparison),
+    )
+    title = f"Drift of {comparison.incoming.name}"
+    return Template(_PAGE.read_text(encoding="utf-8")).substitute(
+        title=escape(title), body="\n".join(part for part in parts if part)
+    )
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table that scrolls by itself; a cell that is a status gets its colour."""
+    rows = [list(row) for row in rows]
+    kept = [i for i in range(len(heads)) if i == 0 or any(row[i] != "-" for row in rows)]
+    head = "".join(f"<th>{escape(heads[i])}</th>" for i in kept)
+    body = "".join("<tr>" + "".join(_cell(row[i]) for i in kept) + "</tr>" for row in rows)
+    return (
+        f'<div class="table"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cell(words: str) -> str:
+    if words in ("ok", "warn", "alarm", "insufficient"):
+        return f'<td class="state state-{words}">{words}</td>'
+    return f"<td>{escape(words)}</td>"
+
+
+def _figure(title: str, drawing: str, caption: str) -> str:
+    return f"<figure><h3>{escape(title)}</h3>{drawing}<figcaption>{caption}</figcaption></figure>"
+
+
+def _head(comparison: Comparison) -> str:
+    reference, incoming, request = comparison.reference, comparison.incoming, comparison.request
+    notes = "".join(f"<p>{escape(note)}</p>" for note in comparison.notes)
+    families = (
+        "" if request.families == 1 else f", {request.families} families share {request.alpha}"
+    )
+    eer = ""
+    if any(np.isfinite(comparison.eer)):
+        before, now = (outputs.percent(value) for value in comparison.eer)
+        eer = (
+            f"<p>EER where labels are known: {before} in the reference, {now} in what arrived.</p>"
+        )
+    return f"""<h1>Drift of {escape(incoming.name)}</h1>
+<p class="soft">{len(incoming)} utterances against {len(reference.sample)} of
+{escape(reference.sample.name)}; {reference.scale.rows} others of it fixed the scale.</p>
+<div class="verdict state-{comparison.status}"><b>{comparison.status.upper()}</b>
+<p>p = {outputs.number(comparison.p)} over {len(comparison.results)} distances together
+({request.draws} relabellings, seed {request.seed}; alarm at p &le;
+{outputs.number(request.family_alpha)}{families}).</p>{eer}{notes}</div>"""
+
+
+def _distances(comparison: Comparison) -> str:
+    rows = outputs.result_rows(comparison.results)
+    return f"""<h2>Distances</h2>
+{_table(outputs.RESULT_HEADS, rows)}
+<p class="soft">Every distance between finite samples is above zero by chance; the null is what
+relabelled rows of the same sizes show, and the effect is the value less its median.</p>"""
+
+
+def _windows(comparison: Comparison) -> str:
+    windows = comparison.windows
+    if windows is None or not windows.parts:
+        return ""
+    firsts = [part.results[0] for part in windows.parts]
+    drawing = charts.band_line(
+        [part.name for part in windows.parts],
+        np.array([result.value for result in firsts]),
+        np.array([result.null.get(0.05, np.nan) for result in firsts]),
+        np.array([result.null.get(0.95, np.nan) for result in firsts]),
+        [part.status for part in windows.parts],
+        title=f"{firsts[0].name} of each window over the band of equal samples",
+        axes=("windows, oldest to newest", f"{firsts[0].name}, {firsts[0].unit}"),
+    )
+    caption = (
+        f"Band: 5 % to 95 % of equal samples. The rule asks for {windows.k} of {windows.n} windows "
+        f"with p at most {outputs.number(windows.level)}: {windows.status}."
+    )
+    rows = outputs.part_rows(windows.parts)
+    table = _table(outputs.part_heads(windows.parts, "window"), rows)
+    figure = _figure("Distance of each window", drawing, caption)
+    return f'<h2>Over time</h2><div class="grid">{figure}<div>{table}</div></div>'
+
+
+def _slices(comparison: Comparison) -> str:
+    blocks = []
+    for column, parts in comparison.slices.items():
+        ordered = sorted(parts, key=_by_effect)
+        shown = ordered[:_BARS]
+        first = shown[0].results[0]
+        drawing = charts.bars(
+            [f"{part.name} ({part.rows})" for part in shown],
+            [part.results[0].effect for part in shown],
+            [part.interval for part in shown],
+            [part.status for part in shown],
+            title=f"{first.name} effect of each {column}",
+            unit=f"{first.name} effect, {first.unit}",
+        )
+        caption = "Whiskers: 95 % jackknife interval; colour: status after Benjamini-Hochberg."
+        if len(ordered) > len(shown):
+            caption += f" The {len(shown)} largest of {len(ordered)}."
+        table = _table(outputs.part_heads(ordered, column), outputs.part_rows(ordered))
+        figure = _figure(f"By {column}", drawing, caption)
+        blocks.append(
+            f'<h2>By {escape(column)}</h2><div class="grid">{figure}<div>{table}</div></div>'
+        )
+    return "\n".join(blocks)
+
+
+def _by_effect(part: Part) -> float:
+    effect = part.results[0].effect
+    return -effect if np.isfinite(effect) else np.inf
+
+
+def _map_and_dimensions(comparison: Comparison) -> str:
+    reference, incoming = comparison.reference, comparison.incoming
+    if len(reference.scale.components) < 2:
+        return ""
+    plane = reference.scale.components[:2].T
+    rng = np.random.default_rng([comparison.request.seed, 11])
+    sides = []
+    for name, rows in (
+        ("reference", reference.coordinates),
+        ("incoming", reference.scale.standardise(incoming.embeddings)),
+    ):
+        chosen = rng.choice(len(rows), min(_MAP_POINTS, len(rows)), replace=False)
+        sides.append((name, rows[chosen] @ plane, name))
+    caption = (
+        '<span class="key reference"></span>reference<span class="key incoming"></span>incoming; '
+        "axes are the reference's first two principal components, in its own units. "
+        "What moves across them is not seen here."
+    )
+    names = ("first component", "second component")
+    figures = [
+        _figure("Map", charts.scatter(sides, title="PCA map", axes=names), caption),
+        _top_dimensions(comparison),
+    ]
+    return f'<h2>Where</h2><div class="grid">{"".join(figures)}</div>'
+
+
+def _top_dimensions(comparison: Comparison) -> str:
+    for result in comparison.results:
+        top = result.details.get("top_dimensions")
+        if top:
+            drawing = charts.bars(
+                [f"dimension {entry['dimension']}" for entry in top],
+                [entry["value"] for entry in top],
+                [(0.0, entry["null_95"]) for entry in top],
+                ["alarm" if entry["value"] > entry["null_95"] else "ok" for entry in top],
+                title=f"dimensions with the largest {result.name}",
+                unit=f"{result.name}, {result.unit}",
+            )
+            caption = "Line: up to the 95 % quantile of equal samples, for that dimension alone."
+            return _figure("Top dimensions", drawing, caption)
+    return ""
+
+
+def _classes(comparison: Comparison) -> str:
+    classes = comparison.classes
+    if classes is None:
+        return ""
+    rows = outputs.part_rows(classes.parts)
+    return f"""<h2>Within the predicted classes</h2>
+<p>Predicted fake: {outputs.percent(classes.share_reference)} of the reference,
+{outputs.percent(classes.share_incoming)} of what arrived (p = {outputs.number(classes.mix_p)}).
+{escape(classes.reading.capitalize())}.</p>
+{_table(outputs.part_heads(classes.parts, "class"), rows)}"""
+
+
+def _conditions(comparison: Comparison) -> str:
+    if not comparison.conditions:
+        return ""
+    rows = [
+        [c.name, c.reference, c.incoming, outputs.number(c.distance), outputs.number(c.p)]
+        for c in comparison.conditions
+    ]
+    return "<h2>The signal itself</h2>" + _table(
+        ["property", "reference", "incoming", "distance", "p"], rows
+    )
+
+
+def _files(comparison: Comparison) -> str:
+    if not comparison.drifted:
+        return ""
+    rows = [
+        [f.id, outputs.number(f.distance), outputs.number(f.ratio), outputs.number(f.p),
+         outputs.number(f.q), outputs.number(f.score)]
+        for f in comparison.drifted
+    ]  # fmt: skip
+    heads = ["ID", "distance", "x reference", "p", "adjusted p", "score"]
+    return (
+        "<h2>Most drifted files</h2>"
+        + _table(heads, rows)
+        + '<p class="soft">Distance to the fifth nearest reference utterance; score is the '
+        "real-minus-fake logit difference.</p>"
+    )
+
+
+def _footer(comparison: Comparison) -> str:
+    meta = comparison.reference.sample.meta
+    told = ", ".join(f"{key} {meta[key]}" for key in sorted(meta) if key != "checkpoint_sha256")
+    checkpoint = str(meta.get("checkpoint_sha256", "unknown"))[:12]
+    return (
+        f"<footer>Checkpoint {escape(checkpoint)}; {escape(told or 'no provenance')}. "
+        f"Reference seed {comparison.reference.seed}. Toolkit {__version__}.</footer>"
+    )

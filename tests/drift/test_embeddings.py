@@ -1,0 +1,175 @@
+"""Reading embeddings: every kind of file, subsamples, and what is refused by name."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from support.drift_world import META, World
+
+from drift import embeddings as module
+from drift.embeddings import embedding_set, read_embeddings
+from protocols.schema import UserError
+
+ROWS = np.arange(60, dtype=np.float32).reshape(20, 3)
+IDS = np.array([f"u-{i}" for i in range(20)])
+
+
+def write_npz(path, **changes):
+    arrays = {
+        "ids": IDS,
+        "labels": np.arange(20) % 2,
+        "logits": np.stack([np.zeros(20), np.arange(20.0)], 1).astype(np.float32),
+        "embeddings": ROWS,
+        "meta": np.array(json.dumps(META)),
+        **changes,
+    }
+    np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
+    return path
+
+
+def test_analysis_output_is_read_with_everything_it_knows(tmp_path):
+    sample = read_embeddings(write_npz(tmp_path / "a.npz"))
+    assert np.array_equal(sample.embeddings, ROWS) and sample.embeddings.dtype == np.float32
+    assert sample.ids.tolist() == IDS.tolist() and sample.meta == META
+    assert np.array_equal(sample.score, np.arange(20)) and sample.labels[3] == 1
+    assert sample.predicted_real.all() and sample.total_rows == 20
+
+
+def test_plain_arrays_are_read_with_row_numbers_as_ids(tmp_path):
+    np.save(tmp_path / "a.npy", ROWS.astype(np.float64))
+    np.savez_compressed(tmp_path / "a.npz", vectors=ROWS)
+    for name in ("a.npy", "a.npz"):
+        sample = read_embeddings(tmp_path / name)
+        assert np.array_equal(sample.embeddings, ROWS)
+        assert sample.ids[7] == "row-0000007" and sample.logits is None
+
+
+def test_parquet_is_read_as_a_list_column_or_as_plain_columns(tmp_path):
+    listed = pa.table(
+        {
+            "ID": IDS,
+            "embedding": pa.array(list(ROWS)),
+            "logits": pa.array([[0.0, float(i)] for i in range(20)]),
+            "Language": ["EN", "FR"] * 10,
+        }
+    ).replace_schema_metadata({"meta": json.dumps(META)})
+    pq.write_table(listed, tmp_path / "list.parquet", row_group_size=7)
+    pq.write_table(
+        pa.table({"id": IDS, **{f"d{i}": ROWS[:, i] for i in range(3)}}), tmp_path / "flat.parquet"
+    )
+    sample = read_embeddings(tmp_path / "list.parquet")
+    assert np.array_equal(sample.embeddings, ROWS) and sample.meta == META
+    assert sample.columns["Language"][:2].tolist() == ["EN", "FR"] and sample.score[5] == 5
+    flat = read_embeddings(tmp_path / "flat.parquet")
+    assert np.array_equal(flat.embeddings, ROWS) and flat.ids[3] == "u-3"
+
+
+def test_score_csv_is_read_without_embeddings(tmp_path):
+    text = 'ID,Score,Label\na,"[1.5, -1.0]",0\nb,"[-2.0, 2.5]",1\n'
+    (tmp_path / "s.csv").write_text(text)
+    sample = read_embeddings(tmp_path / "s.csv")
+    assert sample.dimensions == 0 and sample.score.tolist() == [-2.5, 4.5]
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "parquet"])
+def test_subsample_is_seeded_in_file_order_and_counted(tmp_path, kind, monkeypatch):
+    monkeypatch.setattr(module, "_BLOCK_BYTES", 60)  # five rows a block
+    path = tmp_path / f"a.{kind}"
+    if kind == "npy":
+        np.save(path, ROWS)
+    elif kind == "npz":
+        write_npz(path)
+    else:
+        pq.write_table(pa.table({"embedding": pa.array(list(ROWS))}), path)
+    first, again, other = (
+        read_embeddings(path, max_rows=8, rng=np.random.default_rng(seed)) for seed in (1, 1, 2)
+    )
+    assert len(first) == 8 and first.total_rows == 20
+    rows = (first.embeddings[:, 0] / 3).astype(int)
+    assert (np.diff(rows) > 0).all() and np.array_equal(first.embeddings, ROWS[rows])
+    assert np.array_equal(first.embeddings, again.embeddings)
+    assert not np.array_equal(first.embeddings, other.embeddings)
+
+
+def broken(**changes):
+    return lambda folder: write_npz(folder / "x.npz", **changes)
+
+
+def with_nan(folder):
+    rows = ROWS.copy()
+    rows[13, 1] = np.nan
+    return write_npz(folder / "x.npz", embeddings=rows)
+
+
+def pickled(folder):
+    np.save(folder / "x.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    return folder / "x.npy"
+
+
+def pickled_ids(folder):
+    np.savez(folder / "x.npz", embeddings=ROWS, ids=IDS.astype(object))
+    return folder / "x.npz"
+
+
+def truncated(folder):
+    np.save(folder / "x.npy", ROWS)
+    data = (folder / "x.npy").read_bytes()
+    (folder / "x.npy").write_bytes(data[:-20])
+    return folder / "x.npy"
+
+
+def not_a_zip(folder):
+    (folder / "x.npz").write_text("hello")
+    return folder / "x.npz"
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (with_nan, "row 13"),
+        (broken(ids=np.array(["u-0"] * 2 + [f"u-{i}" for i in range(2, 20)])), "'u-0' 2 times"),
+        (broken(labels=np.zeros(7, int)), "7 entries for 20"),
+        (broken(logits=np.zeros((20, 3), np.float32)), "(20, 3)"),
+        (broken(logits=np.full((20, 2), np.inf, np.float32)), "non-finite logits"),
+        (broken(embeddings=None, other=None), "no array 'embeddings'"),
+        (broken(embeddings=ROWS[:, :, None]), "shape (20, 3, 1)"),
+        (pickled, "never unpickled"),
+        (pickled_ids, "allow_pickle=False"),
+        (truncated, "ends early"),
+        (not_a_zip, "x.npz cannot be read"),
+        (lambda folder: folder / "absent.npz", "does not exist"),
+        (lambda folder: folder / "x.wav", "is not an embedding file"),
+    ],
+)
+def test_a_broken_file_is_refused_by_name(tmp_path, make, named):
+    path = make(tmp_path)
+    with pytest.raises(UserError) as refusal:
+        read_embeddings(path)
+    assert named in str(refusal.value)
+
+
+def test_rows_beyond_the_subsample_are_checked_too(tmp_path):
+    with pytest.raises(UserError, match="row 13"):
+        read_embeddings(with_nan(tmp_path), max_rows=2, rng=np.random.default_rng(0))
+
+
+def test_take_keeps_rows_together():
+    sample = World(4).draw(30, np.random.default_rng(0))
+    part = sample.take(sample.labels == 1)
+    assert (part.labels == 1).all() and (part.columns["Attack"] == "-").all()
+    assert len(part) == len(part.ids) == len(part.logits)
+
+
+def test_unknown_column_is_refused_with_the_known_ones():
+    sample = World(4).draw(30, np.random.default_rng(0))
+    with pytest.raises(UserError, match="no column 'Speaker' .known: Attack."):
+        sample.column("Speaker")
+
+
+def test_arrays_of_words_are_no_embeddings():
+    with pytest.raises(UserError, match="expected numbers"):
+        embedding_set(np.array([["a", "b"]]))
