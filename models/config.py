@@ -54,6 +54,18 @@ class FrontEndConfig:
     pretraining_file: str | None = None  # its usual name; None: starts from random weights
     pretraining_source: str | None = None  # where to get it
 
+    def __post_init__(self) -> None:
+        if self.conv_norm == "group" and self.conv_bias:
+            raise UserError(
+                f"front end {self.name}: conv_bias and conv_norm 'group' exclude each other, since "
+                "the norm removes the first bias; set conv_bias to False"
+            )
+        if self.embed_dim == self.conv_dim:
+            raise UserError(
+                f"front end {self.name}: embed_dim and conv_dim must differ, or fairseq's form of "
+                "it has no post_extract_proj"
+            )
+
     def with_overrides(self, **changes: object) -> FrontEndConfig:
         """This configuration with some fields changed; an unknown field is a UserError."""
         known = {field.name for field in fields(self)}

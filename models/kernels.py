@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 NORM_EPS = 1e-5  # every norm of every front end
 
@@ -45,7 +46,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     if not _onednn(x):
         return F.linear(x, weight, bias)
-    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, weight)):
+    if _records_gradient(x, weight, bias):
         return OneDnnLinear.apply(x, weight, bias)
     return _product(x, weight, bias)
 
@@ -55,6 +56,10 @@ def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     if _onednn(x) and x.is_contiguous() and not torch.is_grad_enabled():
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "gelu", [], "none")
     return gelu(linear(x, weight, bias))
+
+
+def _records_gradient(*tensors: Tensor | None) -> bool:
+    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
 
 
 def _onednn(x: Tensor) -> bool:
@@ -88,6 +93,7 @@ class OneDnnLinear(torch.autograd.Function):
         return _product(x, weight, bias)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad: Tensor):
         x, weight = ctx.saved_tensors
         wanted = ctx.needs_input_grad
@@ -101,7 +107,7 @@ class OneDnnLinear(torch.autograd.Function):
 
 def strided_conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
     """1-D convolution of `(B, F, C)` with `weight` `(O, C, K)`, no padding, to `(B, F', O)`."""
-    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, weight)):
+    if _records_gradient(x, weight, bias):
         if torch.is_autocast_enabled(x.device.type):  # it does not reach into our own functions
             dtype = torch.get_autocast_dtype(x.device.type)
             x, weight = x.to(dtype), weight.to(dtype)
@@ -130,6 +136,7 @@ class StridedConv(torch.autograd.Function):
         return _convolve(x, weight, bias, stride)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad: Tensor):
         x, weight = ctx.saved_tensors
         channels_out, channels_in, kernel = weight.shape

@@ -52,3 +52,12 @@ def test_an_unknown_model_is_refused_with_the_known_ones():
 def test_an_unknown_option_is_refused_by_name():
     with pytest.raises(UserError, match="unknown front-end option 'layer_drop' for model w2v_tiny"):
         get_config("w2v_tiny").with_overrides(layer_drop=0.1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"conv_bias": True}, "exclude each other"), ({"embed_dim": 96}, "must differ")],
+)
+def test_combinations_that_no_engine_has_are_refused(changes, message):
+    with pytest.raises(UserError, match=message):
+        get_config("w2v_tiny").with_overrides(**changes)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from models.config import CONFIGS, TINY_MODELS
 from models.detector import Detector, build_detector
+from models.fairseq_engine import _fairseq_classes
 from models.front_end import UNUSED
 from protocols.schema import UserError
 
@@ -221,6 +222,17 @@ def test_cuda_agrees_with_the_cpu_and_autocast_stays_near(name, dtype, detector,
 def test_an_unknown_engine_is_refused():
     with pytest.raises(UserError, match="unknown ssl_engine 'native2': choose one of native, fair"):
         build_detector("w2v_tiny", engine="native2")
+
+
+def test_a_missing_fairseq_package_is_one_sentence_with_the_remedy(monkeypatch):
+    _fairseq_classes.cache_clear()
+    monkeypatch.setitem(sys.modules, "fairseq.models.hubert", None)
+    monkeypatch.setitem(sys.modules, "fairseq.models", None)
+    try:
+        with pytest.raises(UserError, match="set ssl_engine to 'native'.*bash install.sh"):
+            build_detector("w2v_tiny", engine="fairseq")
+    finally:
+        _fairseq_classes.cache_clear()
 
 
 DDP_SCRIPT = """

@@ -95,6 +95,15 @@ def test_gradients_that_are_expanded_or_strided_are_taken():
             assert torch.allclose(mine, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("trained", [0, 1, 2])
+def test_any_one_of_input_weight_and_bias_may_be_the_only_one_to_train(trained):
+    inputs = [torch.randn(6, 4), torch.randn(5, 4), torch.randn(5)]
+    inputs[trained].requires_grad_()
+    ours = torch.autograd.grad(linear(*inputs).square().sum(), inputs[trained])[0]
+    theirs = torch.autograd.grad(F.linear(*inputs).square().sum(), inputs[trained])[0]
+    assert torch.allclose(ours, theirs, atol=1e-5)
+
+
 def linear_then_gelu(x, weight, bias=None):
     return linear_gelu(x, weight, bias)
 
