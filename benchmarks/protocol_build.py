@@ -266,9 +266,8 @@ def memory(folder: Path, args: argparse.Namespace) -> None:
 
 
 def merging(folder: Path, args: argparse.Namespace) -> None:
-    print(
-        "\n| merge of | input GiB | s by the clock | core s | MiB, mapped file included |\n|---|---|---|---|---|"
-    )
+    print("\n| merge of | input GiB | s by the clock | core s | MiB, mapped file included |")
+    print("|---|---|---|---|---|")
     for rows in (args.rows // 10, args.rows):
         place = folder / "merge"
         place.mkdir()
