@@ -47,18 +47,19 @@ class HeaderCache:
 
     def __enter__(self) -> HeaderCache:
         try:
-            self._database = sqlite3.connect(self.path, isolation_level=None)
+            self._database = sqlite3.connect(self.path, timeout=1, isolation_level=None)
             self._prepare()
         except sqlite3.Error as error:
             raise UserError(
-                f"{self.path} does not open as a memory of headers ({error}): remove it, or give "
-                "--no_cache"
+                f"{self.path} does not open as a memory of headers ({error}): is another build "
+                "at it? Else remove it, or give --no_cache"
             ) from error
         self._committed = time.monotonic()
         return self
 
     def _prepare(self) -> None:
         run = self._database.execute
+        run("PRAGMA locking_mode = EXCLUSIVE")  # before WAL: no shared memory, which NFS lacks
         run("PRAGMA journal_mode = WAL")
         run("PRAGMA synchronous = NORMAL")
         if run("PRAGMA user_version").fetchone()[0] != CACHE_VERSION:

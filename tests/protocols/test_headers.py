@@ -76,3 +76,12 @@ def test_a_file_that_is_no_memory_of_headers_is_refused(tmp_path):
     (tmp_path / "h.sqlite").write_text("these are no headers, and it is long enough to be read" * 9)
     with pytest.raises(UserError, match="--no_cache"), HeaderCache(tmp_path / "h.sqlite"):
         pass
+
+
+def test_two_builds_of_one_output_at_a_time_are_refused(tmp_path):
+    with HeaderCache(tmp_path / "h.sqlite") as first:
+        first.put([])
+        with pytest.raises(UserError, match="another build"), HeaderCache(tmp_path / "h.sqlite"):
+            pass
+    with HeaderCache(tmp_path / "h.sqlite"):
+        pass
