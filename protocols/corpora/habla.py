@@ -4,7 +4,7 @@ import re
 
 from protocols.corpus import TRAIN, Corpus, Item
 
-METHODS = {"CycleGAN", "Diff", "StarGAN", "TTS", "VC"}  # a folder may join two: TTS-StarGAN
+METHODS = {"CycleGAN", "Diff", "StarGAN", "TTS", "VC"}  # or two joined: TTS-StarGAN
 SPEAKER = re.compile(r"(?:[A-Za-z]+-)*([a-z]{3}_\d+|[^_]+)")  # TTS-clf_00001_..., else to the "_"
 
 

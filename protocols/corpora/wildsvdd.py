@@ -25,5 +25,5 @@ CORPUS = Corpus(
     prefix="WildSVDD-",
     contents="real+fake",
     folder="WildSVDD/WildSVDD_Data_Sep2024_Processed/{train,test_A,test_B}/{mixture,vocals}/*.flac",
-    link="https://challenge.singfake.org",
+    link="https://music-ir.org/mirex/wiki/2024:Singing_Voice_Deepfake_Detection",
 )
