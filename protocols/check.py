@@ -49,6 +49,7 @@ ERRORS = {
 }
 WARNINGS = {
     "repeated_path": "rows with a file that an earlier row has",
+    "no_rows": "protocols without a row",
     "one_class": "databases with one class only",
     "unlabelled": "rows without a label",
     "silent": "silent files (peak below -60 dB of full scale)",
@@ -109,6 +110,8 @@ class Check:
             rows = _sample(rows, self.args.sample, self.args.seed)
         while block := list(islice(rows, BLOCK_ROWS)):
             self._measure(block)
+        if not self.rows:
+            self.findings.add("no_rows", str(self.args.csv))
         self._find_repeated()
         self._find_one_class()
         silence = self._silence_by_class()

@@ -76,6 +76,10 @@ def one_class(rows):
     rows[:] = rows[::2]
 
 
+def no_rows(rows):
+    rows.clear()
+
+
 @pytest.mark.parametrize(
     ("change", "found", "status"),
     [
@@ -94,6 +98,7 @@ def one_class(rows):
         (repeat_path, {"repeated_path": 1}, 0),
         (relabel_again, {"contradiction": 1}, 1),
         (one_class, {"one_class": 1}, 0),
+        (no_rows, {"no_rows": 1}, 0),
     ],
 )
 def test_each_fault_of_a_row_is_found_and_no_other(change, found, status, protocol, protocols):
