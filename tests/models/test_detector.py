@@ -281,7 +281,7 @@ def test_ddp_trains_with_layerdrop_and_without_searching_for_unused_parameters(n
         )
         for rank in range(2)
     ]
-    outputs = [rank.communicate(timeout=120) for rank in ranks]
+    outputs = [rank.communicate(timeout=300) for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0, 0], outputs
     assert "same weights" in outputs[0][0]
 
