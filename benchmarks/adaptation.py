@@ -8,10 +8,13 @@ detector that never saw the TTS engine flite. Then, for each seed:
 1. known test utterances are dealt in a reference and a control; `arrival` is the control with
    flite readings added;
 2. `drift compare` of control (should be quiet) and of arrival (should alarm) against the reference;
-3. the detector is fine-tuned on its training data and the flite readings of *other* sentences;
+3. the detector is fine-tuned on the flite readings of a third of the sentences, with as many
+   known fakes and twice as many real prompts from its training data, and the best of four
+   checkpoints is chosen on the validation set and the readings of another third;
 4. everything is embedded again by the adapted detector, a new reference is fitted (embeddings of
-   different checkpoints are never compared: `drift` refuses them by their hash), now also holding
-   the flite readings of the adaptation set's held-out half; drift and EER are measured again.
+   different checkpoints are never compared: `drift` refuses them by their hash), once of the same
+   utterances and once with the readings of the second third added; drift and EER are measured
+   again on the last third, whose sentences no step has used.
 
 The commands are those of the README, each in a process of its own. Prints one table.
 """
@@ -73,6 +76,12 @@ def sentence(row: dict[str, str]) -> str:
     return row["ID"].rpartition("-")[2]
 
 
+def some_of(rows: list[dict[str, str]], label: str, count: int, rng: np.random.Generator):
+    """Indices of at most `count` rows of a label, drawn by `rng`."""
+    places = [i for i, row in enumerate(rows) if row["Label"] == label]
+    return sorted(rng.choice(places, min(count, len(places)), replace=False))
+
+
 def as_options(options: dict) -> list[str]:
     """`--key value` of every entry."""
     return [str(word) for key, value in options.items() for word in (f"--{key}", value)]
@@ -102,10 +111,16 @@ def deal(corpus: Path, folder: Path, seed: int) -> dict[str, Path]:
         [row for row in new if third[sentence(row)] == part] for part in range(3)
     )
     train, valid = read_rows(corpus / "train.csv"), read_rows(corpus / "valid.csv")
+    replayed = [
+        train[i]
+        for label, share in (("fake", 1), ("real", 2))
+        for i in some_of(train, label, share * len(learned), rng)
+    ]
     parts = {
         "train": train,
         "valid": valid,
-        "adapt": train + learned,
+        "adapt": replayed + learned,
+        "valid_adapted": valid + added,
         "reference": reference,
         "reference_adapted": reference + added,
         "control": control,
@@ -123,12 +138,12 @@ def train(
         "base_path": settings.folder,
         "exp_name": f"{name}_{seed}",
         "train_csv": parts["train" if start is None else "adapt"],
-        "valid_csv": parts["valid"],
+        "valid_csv": parts["valid" if start is None else "valid_adapted"],
         "seed": seed,
         "optimizer_step_limit": steps,
         "number_of_epochs": 10_000,
         "valid_step": max(1, steps // 4),
-        "lr": 0.001 if start is None else 0.0003,
+        "lr": 0.001 if start is None else 0.0005,
         "device": "cpu",
     }
     if start is not None:

@@ -1,0 +1,89 @@
+"""The commands of the README's section on drift run as written, on real speech."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from drift.__main__ import main
+
+HOME = Path(__file__).resolve().parents[2]
+
+
+def section() -> str:
+    text = (HOME / "README.md").read_text(encoding="utf-8")
+    return re.search(r"^## Drift$(.*?)^## ", text, re.M | re.S)[1]
+
+
+def commands() -> list[list[str]]:
+    """The words of every `python -m drift ...` line in a bash block, continued lines joined."""
+    blocks = re.findall(r"```bash\n(.*?)```", section(), re.S)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True)[3:] for line in lines if "python -m drift" in line]
+
+
+def toolkit(*words) -> None:
+    subprocess.run([sys.executable, *map(str, words)], cwd=HOME, check=True, capture_output=True)
+
+
+def embed(folder: Path, rows: list[dict], name: str) -> None:
+    """name.csv (a protocol with dates) and name.npz (its embeddings) in `folder`."""
+    for place, row in enumerate(rows):
+        row["Date"] = str(np.datetime64("2026-11-01") + place * 14 // len(rows))
+    with (folder / f"{name}.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    toolkit(
+        "main.py", "analysis", "hparams/w2v_tiny.yaml", "--base_path", folder, "--exp_name", "t",
+        "--test_csv", folder / f"{name}.csv", "--score_path", folder / f"{name}_scores.csv",
+        "--device", "cpu",
+    )  # fmt: skip
+    os.replace(folder / f"{name}_scores.npz", folder / f"{name}.npz")
+
+
+@pytest.fixture(scope="module")
+def real_speech(tmp_path_factory):
+    """reference and incoming of a hardly trained detector; flite readings arrive."""
+    folder = tmp_path_factory.mktemp("real_speech")
+    toolkit("-m", "protocols", "make", "asterisk_prompts", "--data_folder", folder / "Data",
+            "--output_folder", folder, "--limit", "24")  # fmt: skip
+    toolkit(
+        "main.py", "hparams/w2v_tiny.yaml", "--base_path", folder, "--exp_name", "t",
+        "--train_csv", folder / "train.csv", "--valid_csv", folder / "valid.csv",
+        "--optimizer_step_limit", "10", "--valid_step", "10", "--device", "cpu",
+    )  # fmt: skip
+    rows = list(csv.DictReader((folder / "test.csv").open()))
+    known = [row for row in rows if not row["Attack"].startswith("flite")]
+    order = np.random.default_rng(0).permutation(len(known))
+    cut = 2 * len(known) // 3
+    embed(folder, [known[i] for i in order[:cut]], "reference")
+    new = [row for row in rows if row["Attack"].startswith("flite")]
+    embed(folder, [known[i] for i in order[cut:]] + new, "incoming")
+    return folder
+
+
+def test_the_readme_shows_every_verb_and_exit_code():
+    assert {words[0] for words in commands()} == {"fit", "compare", "rank"}
+    assert all(f"| {code} |" in section() for code in range(4))
+
+
+@pytest.mark.slow
+@pytest.mark.real_speech
+def test_readme_commands_run_on_real_speech(real_speech, monkeypatch, capsys):
+    monkeypatch.chdir(real_speech)
+    for words in commands():
+        status = main(words)
+        told = capsys.readouterr()
+        # a drifted set is what they are run on; a mistake (2) or too little data (3) is not
+        assert status in ((0, 1) if words[0] == "compare" else (0,)), (words, told.err)
+        assert told.out and not told.err
+    assert Path("drift.html").stat().st_size > 10_000 and Path("drift.json").is_file()
