@@ -14,6 +14,7 @@ value`.
 
 from __future__ import annotations
 
+import os
 import sys
 
 from protocols.schema import UserError
@@ -50,6 +51,7 @@ def run(arguments: list[str]) -> int:
         yaml_path, options, objects=verb == "train", needs_folders=verb != "score"
     )
     if verb == "train":
+        os.environ.setdefault("SB_LOG_LEVEL", "WARNING")  # its start-up lines repeat our YAML
         from models.training import train
 
         return train(hparams, run_options, resolved)

@@ -1,10 +1,11 @@
-"""`python -m protocols deepfake_eval_2024 prepare|segment --data_folder D`.
+"""`python -m protocols deepfake_eval_2024 prepare|segment|split`.
 
 `prepare` sorts `Deepfake-Eval-2024/audio-data` into `data/unsegmented/{train,test}/{real,fake}` as
 `audio-metadata-publish.csv` says: by links, or `--copy`. `segment` cuts those into pieces of fixed
 length, mono at the file's own rate, `data/segmented/<split>/<n>s/<label>/<stem>_seg<k>`: as flac,
 which loses nothing (`--same_format` keeps wav, flac and mp3 as the release did; an mp3 is then
-coded a second time). Then `python -m protocols build Deepfake-Eval-2024`.
+coded a second time). Then `python -m protocols build Deepfake-Eval-2024`, and `split` that protocol
+into training, validation and test rows (`protocols.shares`).
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ WRITABLE = {".wav": "PCM_16", ".flac": "PCM_16", ".mp3": "MPEG_LAYER_III"}  # by
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("step", choices=("prepare", "segment"))
-    parser.add_argument("--data_folder", required=True, help=f"the folder that has {TOP}")
+    parser.add_argument("step", choices=("prepare", "segment", "split"))
+    parser.add_argument("--data_folder", help=f"prepare, segment: the folder that has {TOP}")
     parser.add_argument("--copy", action="store_true", help="prepare: copy instead of linking")
     parser.add_argument(
         "--seconds", nargs="+", type=int, default=list(PUBLISHED_SECONDS), help="segment: lengths"
@@ -42,11 +43,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--min_seconds", type=float, default=0.0, help="segment: leave out shorter last pieces"
     )
     parser.add_argument("--same_format", action="store_true", help="segment: not all as flac")
+    parser.add_argument("--csv", help="split: the protocol that `build` wrote")
+    parser.add_argument("--output_folder", default=".", help="split: where the three CSVs go")
+    parser.add_argument(
+        "--valid_share", type=float, default=0.1, help="split: of the training part"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="split: of the validation recordings")
     parser.add_argument("--workers", type=int, help="segment: processes (default: one a core)")
 
 
 def run(args: argparse.Namespace) -> int:
-    return {"prepare": _prepare, "segment": _segment}[args.step](args)
+    needed = "csv" if args.step == "split" else "data_folder"
+    if getattr(args, needed) is None:
+        raise UserError(f"{args.step} needs --{needed}: see --help")
+    return {"prepare": _prepare, "segment": _segment, "split": _split}[args.step](args)
+
+
+def _split(args: argparse.Namespace) -> int:
+    from protocols.shares import split
+
+    folder = Path(args.output_folder)
+    counts = split(Path(args.csv), folder, valid_share=args.valid_share, seed=args.seed)
+    for name, count in counts.items():
+        print(f"{folder / f'{TOP}_{name}.csv'}: {count} rows")
+    return 0
 
 
 # ---------------------------------------------------------------------- prepare

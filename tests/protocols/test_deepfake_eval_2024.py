@@ -140,3 +140,43 @@ def test_steps_without_their_input_are_refused(protocols, tmp_path, write_text):
     Path("data", TOP, "data/unsegmented").mkdir(parents=True, exist_ok=True)
     assert run(protocols, "segment", "--seconds", "0")[0] == 2
     assert run(protocols, "segment", "--seconds", "4")[0] == 2
+
+
+def test_split_keeps_all_pieces_of_a_recording_in_one_set(tmp_path):
+    import csv
+
+    from protocols.schema import COLUMNS, Row
+    from protocols.shares import split
+
+    rows = [
+        Row(f"DFEval2024-4s-{part}-real-{part}{n:03d}_seg{k}", "real", 4, 16000, "$ROOT/x")
+        for part, count in (("train", 200), ("test", 20))
+        for n in range(count)
+        for k in (1, 2, 3)
+    ]
+    for row in rows:
+        row.proportion = row.id.split("-")[2]
+    with (tmp_path / "all.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([COLUMNS, *(row.cells() for row in rows)])
+    counts = split(tmp_path / "all.csv", tmp_path, valid_share=0.2, seed=1)
+    assert sum(counts.values()) == len(rows) and counts["test"] == 60
+    assert 0.1 < counts["valid"] / 600 < 0.3
+    recordings = {}
+    for name in counts:
+        with (tmp_path / f"Deepfake-Eval-2024_{name}.csv").open() as stream:
+            found = list(csv.DictReader(stream))
+        assert {row["Proportion"] for row in found} == {name}
+        recordings[name] = {row["ID"].partition("_seg")[0] for row in found}
+    assert not recordings["train"] & recordings["valid"]
+
+
+def test_split_refuses_another_databases_rows(tmp_path, protocols):
+    import csv
+
+    from protocols.schema import COLUMNS, Row
+
+    with (tmp_path / "other.csv").open("w", newline="") as stream:
+        row = Row("ItW-0", "real", 1, 16000, "$ROOT/x")
+        csv.writer(stream).writerows([COLUMNS, row.cells()])
+    status, _, errors = protocols("deepfake_eval_2024", "split", "--csv", "other.csv")
+    assert status == 2 and "no row of Deepfake-Eval-2024" in errors
