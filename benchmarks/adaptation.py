@@ -1,6 +1,6 @@
 """The adaptation loop: a new TTS engine arrives, drift alarms, fine-tuning on some of it helps.
 
-    python benchmarks/adaptation.py --folder F [--seeds 1 2 3] [--steps 600] [--adapt_steps 200]
+    python -m benchmarks.adaptation --folder F [--seeds 1 2 3] [--steps 600] [--adapt_steps 200]
 
 Real speech (README, Real speech): telephone prompts, espeak-ng and copy-synthesis train a small
 detector that never saw the TTS engine flite. Then, for each seed:
