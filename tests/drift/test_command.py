@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import re
+import resource
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -175,11 +175,16 @@ def test_scores_alone_can_be_watched(folder, tmp_path):
     assert main(["compare", str(fitted), str(tmp_path / "c.csv")]) == 1
 
 
-def test_help_is_quick_and_loads_nothing_heavy():
+def test_help_takes_under_a_second_and_loads_nothing_heavy():
     code = "import sys, drift.__main__ as m; m.build_parser(); print('torch' in sys.modules)"
-    started = time.process_time()
+
+    def processor_seconds() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    before = processor_seconds()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False" and time.process_time() - started < 1
+    assert done.stdout.strip() == "False" and processor_seconds() - before < 1
 
 
 def test_usage_errors_exit_2():
