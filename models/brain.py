@@ -69,6 +69,7 @@ class DetectorBrain(Brain):
         )
         self.detector, self.world, self.best = detector, world, best
         self.log, self.held = log, list(held)
+        best.checkpoints_dir = checkpointer.checkpoints_dir  # which `--debug` has just moved
         self.state = TrainState()
         self.scaler = torch.GradScaler(self.device_type, enabled=precision == "fp16")
         self.training_ctx = autocast(self.device_type, precision)

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 def train(hparams: dict, run_options: dict, resolved_yaml: str) -> int:
     """Post-train or fine-tune as the YAML says; goes on where an earlier run ended."""
+    if run_options.get("data_parallel_backend"):
+        raise UserError("data_parallel_backend is not supported: use torchrun --nproc-per-node=N")
     device = choose_device(run_options.get("device"))
     world = join_world(
         backend=run_options.get("distributed_backend"),
@@ -88,7 +90,9 @@ def build_brain(hparams: dict, run_options: dict, folder: Path, world: World) ->
     save = folder / "save"
     checkpointer = WholeCheckpointer(save, kind="last", num_to_keep=2, world=world)
     best = WholeCheckpointer(save, kind="best", num_to_keep=1, world=world)
-    resuming = checkpointer.newest_intact() is not None
+    # SpeechBrain keeps the checkpoints of a `--debug` run in a temporary folder of its own.
+    throwaway = run_options.get("debug", False) and not run_options.get("debug_persistently", False)
+    resuming = not throwaway and checkpointer.newest_intact() is not None
     detector = initial_detector(hparams, resuming=resuming)
     held = freeze_front_end(detector, hparams)
     detector.set_activation_checkpointing(hparams["checkpoint_activations"])

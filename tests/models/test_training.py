@@ -222,3 +222,10 @@ def test_post_training_starts_from_a_fairseq_file(toy_corpus, tmp_path):
         if name.startswith(prefix):
             assert torch.equal(tensor, state[name]), name
     assert brain.detector.proj_fc.weight.abs().sum() > 0
+
+
+def test_a_debug_run_is_short_and_leaves_no_checkpoint(toy_corpus, tmp_path):
+    words = toy_arguments(toy_corpus, tmp_path, optimizer_step_limit=100, valid_step=50)
+    assert main.main(["hparams/w2v_tiny.yaml", *words, "--debug"]) == 0
+    assert list((tmp_path / EXPERIMENT / "save").iterdir()) == []
+    assert [row["optimizer_step"] for row in table(tmp_path)] == ["2", "4"]
