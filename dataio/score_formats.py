@@ -22,7 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dataio.scores import Scores, read_meta, read_scores, whole_file
+from dataio.scores import Scores, read_meta, read_scores
+from protocols.files import whole_file
 from protocols.schema import FAKE, REAL, UNKNOWN, UserError
 
 WORDS = {"bonafide": REAL, "spoof": FAKE}

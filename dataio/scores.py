@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from protocols.files import whole_file
 from protocols.schema import FAKE, REAL, UNKNOWN, UNLABELLED, UserError, label_to_int, subset_of
 
 HEADER = ["ID", "Score", "Label"]
@@ -73,32 +74,6 @@ def write_scores(path: str | os.PathLike, scores: Scores) -> None:
         writer.writerow(HEADER)
         for row in zip(scores.ids, scores.logits.tolist(), scores.labels.tolist(), strict=True):
             writer.writerow(score_row(*row))
-
-
-class whole_file:
-    """`with whole_file(path) as stream:` text that appears under `path` only when complete."""
-
-    def __init__(self, path: str | os.PathLike):
-        self.path = Path(path)
-        self.temporary = self.path.parent / f".{self.path.name}.{os.getpid()}.part"
-
-    def __enter__(self):
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.stream = open(self.temporary, "w", encoding="utf-8", newline="")  # noqa: SIM115
-        except OSError as error:
-            raise UserError(f"cannot write {self.path}: {error.strerror}") from error
-        return self.stream
-
-    def __exit__(self, kind, value, traceback):
-        self.stream.close()
-        try:
-            if kind is None:
-                os.replace(self.temporary, self.path)
-        except OSError as error:
-            raise UserError(f"cannot write {self.path}: {error.strerror}") from error
-        finally:
-            self.temporary.unlink(missing_ok=True)
 
 
 def read_scores(path: str | os.PathLike) -> Scores:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from drift.distances import Result
 from drift.ranking import DriftedFile
 from drift.reference import Reference
 from drift.subsets import Part
+from protocols.files import write_text
 
 SCHEMA_VERSION = 1
 
@@ -118,14 +118,6 @@ def _plain(value):
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def write_text(path: str | Path, text: str) -> None:
-    """Write a file whole: beside it, then renamed."""
-    path = Path(path)
-    aside = path.with_name(path.name + ".tmp")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)
 
 
 def write_json(path: str | Path, comparison: Comparison) -> None:

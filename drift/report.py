@@ -12,6 +12,7 @@ import numpy as np
 from drift import __version__, charts, outputs
 from drift.comparison import Comparison
 from drift.subsets import Part
+from protocols.files import write_text
 
 _PAGE = Path(__file__).with_name("report.html")
 _MAP_POINTS = 700  # of each side, drawn by the comparison's seed
@@ -20,7 +21,7 @@ _BARS = 20
 
 def write_report(path: str | Path, comparison: Comparison) -> None:
     """Write the page, whole or not at all."""
-    outputs.write_text(path, page(comparison))
+    write_text(path, page(comparison))
 
 
 def page(comparison: Comparison) -> str:

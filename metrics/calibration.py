@@ -138,7 +138,7 @@ def separable(scores: np.ndarray, labels: np.ndarray) -> bool:
 
 def save_calibration(path: str | os.PathLike, calibration: Calibration) -> None:
     """The calibration as JSON, which appears whole."""
-    from dataio.scores import whole_file
+    from protocols.files import whole_file
 
     with whole_file(path) as stream:
         json.dump({"format": FORMAT, **asdict(calibration)}, stream, indent=1)

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from dataio.files import FileTable, find_audio
-from dataio.scores import whole_file
 from models.score_files import write_skipped
 from models.scoring import Scorer, load_scorer, run_batches, tell_skipped
+from protocols.files import whole_file
 from protocols.schema import FAKE, REAL, UserError
 
 COLUMNS = ("Path", "Seconds", "PReal", "Verdict")

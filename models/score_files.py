@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from dataio.protocol import ProtocolTable
-from dataio.scores import HEADER, score_row, whole_file
+from dataio.scores import HEADER, score_row
 from models.score_journal import ScoreJournal
+from protocols.files import whole_file
 
 
 def write_results(

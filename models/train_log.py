@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.whole_checkpoint import write_whole
+from protocols.files import write_text
 
 logger = logging.getLogger(__name__)
 PACKAGES = (
@@ -113,7 +113,7 @@ class TrainLog:
         if not self.active:
             return
         row = table[-1]
-        write_whole(self.folder / "exp_log.txt", lambda path: path.write_text(format_table(table)))
+        write_text(self.folder / "exp_log.txt", format_table(table))
         step = row["optimizer_step"]
         self.writer.add_scalar("valid/loss", row["valid_loss"], step)
         self.writer.add_scalar("valid/eer", row["valid_eer"], step)
@@ -150,7 +150,7 @@ def format_table(rows: list[dict]) -> str:
 
 def record_run(folder: Path, resolved_yaml: str, command: list[str]) -> None:
     """Leave in `folder` what made it: hyperparams.yaml, and a line a start in runs.jsonl."""
-    write_whole(folder / "hyperparams.yaml", lambda path: path.write_text(resolved_yaml))
+    write_text(folder / "hyperparams.yaml", resolved_yaml)
     run = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": command,

@@ -12,7 +12,6 @@ import logging
 import os
 import shutil
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 from speechbrain.utils.checkpoints import CKPT_PREFIX, Checkpoint, Checkpointer
@@ -153,13 +152,6 @@ def crc32_of(path: Path, block: int = 1 << 24) -> int:
         while chunk := stream.read(block):
             value = zlib.crc32(chunk, value)
     return value
-
-
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it into place."""
-    partial = path.with_name(f".{path.name}.partial")
-    write(partial)
-    os.replace(partial, path)
 
 
 def _sync(path: Path) -> None:

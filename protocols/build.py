@@ -17,9 +17,9 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
-from protocols.corpus import Corpus, Item, find_corpus
+from protocols.corpus import Corpus, Item, find_corpus, row_of
 from protocols.files import create_text, write_text
-from protocols.schema import COLUMNS, ROOT, Row, UserError
+from protocols.schema import COLUMNS, Row, UserError
 from protocols.source import UNKNOWN_WORD, Source
 from protocols.summary import Skipped, Summary, counts_text
 
@@ -168,20 +168,7 @@ def _rows(corpus, source, summary, skipped, *, workers, cache) -> Iterator[Row]:
                 summary.unreadable += 1
             skipped.add(header.kind, item, header.reason)
             continue
-        yield Row(
-            id=corpus.prefix + item.id,
-            label=item.label,
-            duration=header.seconds,
-            sample_rate=header.sample_rate,
-            path=f"{ROOT}/{item.path}",
-            attack=item.attack,
-            speaker=item.speaker,
-            proportion=item.proportion,
-            channels=header.channels,
-            encoding=header.encoding,
-            bits=header.bits,
-            language=item.language,
-        )
+        yield row_of(corpus, item, header)
 
 
 def _path_of(item: Item) -> str:

@@ -30,9 +30,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from protocols.schema import UserError, subset_of
+from protocols.schema import ROOT, Row, UserError, subset_of
 
 if TYPE_CHECKING:
+    from dataio.probe import AudioHeader
     from protocols.source import Source
 
 TRAIN, TEST, NEITHER = "train", "test", "-"
@@ -162,3 +163,21 @@ def _prefixes() -> dict[str, list[tuple[str, str]]]:
     for corpus in sorted(corpora().values(), key=lambda corpus: -len(corpus.prefix)):
         by_head.setdefault(subset_of(corpus.prefix), []).append((corpus.prefix, corpus.name))
     return by_head
+
+
+def row_of(corpus: Corpus, item: Item, header: AudioHeader) -> Row:
+    """The protocol row of an item whose header has been read."""
+    return Row(
+        id=corpus.prefix + item.id,
+        label=item.label,
+        duration=header.seconds,
+        sample_rate=header.sample_rate,
+        path=f"{ROOT}/{item.path}",
+        attack=item.attack,
+        speaker=item.speaker,
+        proportion=item.proportion,
+        channels=header.channels,
+        encoding=header.encoding,
+        bits=header.bits,
+        language=item.language,
+    )

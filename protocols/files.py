@@ -6,12 +6,44 @@ import os
 from pathlib import Path
 from typing import IO
 
+from protocols.schema import UserError
+
+
+class whole_file:
+    """`with whole_file(path) as stream:` text that appears under `path` only when complete.
+
+    Names that are not UTF-8 pass through unchanged; UserError where nothing can be written.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        self.temporary = self.path.parent / f".{self.path.name}.{os.getpid()}.part"
+
+    def __enter__(self):
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.stream = open(  # noqa: SIM115
+                self.temporary, "w", encoding="utf-8", errors="surrogateescape", newline=""
+            )
+        except OSError as error:
+            raise UserError(f"cannot write {self.path}: {error.strerror}") from error
+        return self.stream
+
+    def __exit__(self, kind, value, traceback):
+        self.stream.close()
+        try:
+            if kind is None:
+                os.replace(self.temporary, self.path)
+        except OSError as error:
+            raise UserError(f"cannot write {self.path}: {error.strerror}") from error
+        finally:
+            self.temporary.unlink(missing_ok=True)
+
 
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Write a small text file."""
-    partial = Path(f"{os.fspath(path)}.partial")
-    partial.write_text(text, encoding="utf-8", errors="surrogateescape")
-    partial.replace(path)
+    with whole_file(path) as stream:
+        stream.write(text)
 
 
 def create_text(path: str | os.PathLike) -> IO[str]:

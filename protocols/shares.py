@@ -13,7 +13,7 @@ import re
 from contextlib import ExitStack
 from pathlib import Path
 
-from protocols.files import create_text
+from protocols.files import whole_file
 from protocols.rows import ID, PROPORTION, read_rows
 from protocols.schema import COLUMNS, UserError
 
@@ -29,7 +29,7 @@ def split(csv_path: Path, folder: Path, *, valid_share: float, seed: int) -> dic
     with ExitStack() as files:
         writers = {
             name: csv.writer(
-                files.enter_context(create_text(folder / f"Deepfake-Eval-2024_{name}.csv")),
+                files.enter_context(whole_file(folder / f"Deepfake-Eval-2024_{name}.csv")),
                 lineterminator="\n",
             )
             for name in SETS

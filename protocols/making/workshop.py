@@ -17,8 +17,8 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from dataio.probe import probe
-from protocols.corpus import Corpus
-from protocols.schema import COLUMNS, ROOT, SAMPLE_RATE, Row, UserError
+from protocols.corpus import Corpus, row_of
+from protocols.schema import COLUMNS, SAMPLE_RATE, Row, UserError
 from protocols.source import Source
 
 SPLITS = ("train", "valid", "test")
@@ -78,20 +78,7 @@ def corpus_rows(corpus: Corpus, data_folder: Path) -> Iterator[Row]:
     """The rows of a corpus as it lies on disk, each file's header read."""
     for item in corpus.items(Source(data_folder)):
         header = probe(data_folder / item.path)
-        yield Row(
-            id=corpus.prefix + item.id,
-            label=item.label,
-            duration=header.seconds,
-            sample_rate=header.sample_rate,
-            path=f"{ROOT}/{item.path}",
-            attack=item.attack,
-            speaker=item.speaker,
-            proportion=item.proportion,
-            channels=header.channels,
-            encoding=header.encoding,
-            bits=header.bits,
-            language=item.language,
-        )
+        yield row_of(corpus, item, header)
 
 
 def write_protocols(rows: Iterable[Row], output_folder: Path) -> dict[str, int]:
