@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from models.config import CONFIGS, FrontEndConfig, get_config
 from models.detector import Detector, build_detector
@@ -101,9 +102,25 @@ def load_detector(
         detector = build_detector(model_name, **options)
         return detector, load_checkpoint(detector, source, model_name=model_name)
     state, kind, path = _read_source(source, model_name)
-    with torch.device("meta"):
+    with torch.device("meta"), _WithoutDraws():
         detector = build_detector(model_name, **options)
     return _materialised(detector), _fill(detector, state, kind, path, model_name)
+
+
+class _WithoutDraws(TorchFunctionMode):
+    """Leaves tensors as they are where a constructor would draw their values.
+
+    On the meta device there is nothing to draw, and torch loads its compiler to find that out: two
+    seconds before the first score.
+    """
+
+    DRAWS = frozenset({torch.Tensor.normal_, torch.Tensor.uniform_})
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function in self.DRAWS or getattr(function, "__module__", "") == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **kwargs)
 
 
 def load_checkpoint(detector: Detector, source: str | Path, *, model_name: str) -> CheckpointInfo:

@@ -213,7 +213,10 @@ class PositionalConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(dim))
         weight = torch.empty(dim, dim // self.groups, kernel)
         nn.init.normal_(weight, std=math.sqrt(4 / (kernel * dim)))
-        self.weight_g = nn.Parameter(weight.norm(dim=(0, 1), keepdim=True))
+        norms = weight.new_empty(1, 1, kernel)
+        if not weight.is_meta:  # there `norm` loads torch's compiler: two seconds
+            norms = weight.norm(dim=(0, 1), keepdim=True)
+        self.weight_g = nn.Parameter(norms)
         self.weight_v = nn.Parameter(weight)
         self._cached: tuple[tuple, Tensor] | None = None
 
