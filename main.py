@@ -37,6 +37,7 @@ def main(arguments: list[str]) -> int:
 
 
 def run(arguments: list[str]) -> int:
+    os.environ.setdefault("SB_LOG_LEVEL", "WARNING")  # SpeechBrain's start-up repeats the YAML
     from hparams.load import load_hparams
 
     verb = arguments[0] if arguments[0] in SCORING else "train"
@@ -51,7 +52,6 @@ def run(arguments: list[str]) -> int:
         yaml_path, options, objects=verb == "train", needs_folders=verb != "score"
     )
     if verb == "train":
-        os.environ.setdefault("SB_LOG_LEVEL", "WARNING")  # its start-up lines repeat our YAML
         from models.training import train
 
         return train(hparams, run_options, resolved)
