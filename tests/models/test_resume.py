@@ -58,7 +58,7 @@ def assert_same(found: tuple, expected: tuple) -> None:
 VARIANTS = {
     "plain": ({}, 1),
     "workers": ({"num_workers": 2}, 1),
-    "accumulation": ({"grad_accumulation_factor": 2}, 1),
+    "accumulation, loss scaling": ({"grad_accumulation_factor": 2, "precision": "fp16"}, 1),
     "two processes": ({}, 2),
 }
 KILLS = ("step:3", "checkpoint:5", "rename:2", "validation:1", "step:1", "checkpoint:1")
