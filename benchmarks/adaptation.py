@@ -91,7 +91,8 @@ def deal(corpus: Path, folder: Path, seed: int) -> dict[str, Path]:
     """The protocols of one seed.
 
     Known test rows are dealt 60 : 40 in reference and control; flite sentences in thirds: to
-    fine-tune on, to add to the reference afterwards, and to arrive.
+    fine-tune on, to add to the reference afterwards, and to arrive: half of what arrives is flite,
+    the other half rows of the control.
     """
     rng = np.random.default_rng(seed)
     test = read_rows(corpus / "test.csv")
@@ -110,6 +111,8 @@ def deal(corpus: Path, folder: Path, seed: int) -> dict[str, Path]:
     learned, added, arriving = (
         [row for row in new if third[sentence(row)] == part] for part in range(3)
     )
+    mix = np.random.default_rng([seed, 1]).permutation(len(control))[: len(arriving)]
+    old = [control[i] for i in sorted(mix)]
     train, valid = read_rows(corpus / "train.csv"), read_rows(corpus / "valid.csv")
     replayed = [
         train[i]
@@ -124,7 +127,7 @@ def deal(corpus: Path, folder: Path, seed: int) -> dict[str, Path]:
         "reference": reference,
         "reference_adapted": reference + added,
         "control": control,
-        "arrival": control + arriving,
+        "arrival": arriving + old,
     }
     return {name: write_rows(folder / f"{name}.csv", rows) for name, rows in parts.items()}
 
