@@ -64,7 +64,7 @@ class TrainLog:
 
             self.writer = SummaryWriter(
                 str(self.folder / "train_steps_log"),
-                purge_step=first_step + 1 if first_step else None,
+                purge_step=first_step + 1,
             )
 
     def start_bar(self, name: str, *, done: int, more: int) -> None:
