@@ -123,6 +123,11 @@ def initial_detector(hparams: dict, *, resuming: bool) -> Detector:
     model, source = hparams["model"], hparams["ckpt_path"]
     if source == "pretrained":
         source = Path(hparams["ssl_weight_folder"]) / CONFIGS[model].pretraining_file
+    if source is None and CONFIGS[model].pretraining_file is not None and not resuming:
+        raise UserError(
+            f"ckpt_path is null, and {model} is not trained from random weights: give a detector"
+            " checkpoint or hub id as --ckpt_path, or --ckpt_path pretrained for its fairseq file"
+        )
     if source is None or resuming:
         return build_detector(model, **options)
     detector, info = load_detector(model, source, **options)

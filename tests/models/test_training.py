@@ -229,3 +229,13 @@ def test_a_debug_run_is_short_and_leaves_no_checkpoint(toy_corpus, tmp_path):
     assert main.main(["hparams/w2v_tiny.yaml", *words, "--debug"]) == 0
     assert list((tmp_path / EXPERIMENT / "save").iterdir()) == []
     assert [row["optimizer_step"] for row in table(tmp_path)] == ["2", "4"]
+
+
+def test_a_large_model_is_not_trained_from_random_weights_unasked(toy_corpus, tmp_path, capfd):
+    words = toy_arguments(toy_corpus, tmp_path, model="w2v_small")
+    assert main.main(["hparams/deepfake_eval_2024.yaml", *words, *_csvs(toy_corpus)]) == 2
+    assert "ckpt_path is null, and w2v_small" in capfd.readouterr().err
+
+
+def _csvs(corpus: Path) -> list[str]:
+    return [f"--{name}_csv={corpus / 'protocols' / name}.csv" for name in ("train", "valid")]
