@@ -5,12 +5,18 @@ Every helper is the identity on one process, so nothing else asks whether the ru
 
 from __future__ import annotations
 
+import atexit
 import datetime
+import gc
 import os
 from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
+
+# Imported before any group exists: its functions take the group as a default argument, which
+# would otherwise keep the group, and its threads, alive past `leave_world`.
+import torch.distributed.nn
 
 from protocols.schema import UserError
 
@@ -37,7 +43,19 @@ def join_world(*, backend: str | None, device: str, timeout_seconds: float) -> W
             backend=backend or ("nccl" if device.startswith("cuda") else "gloo"),
             timeout=datetime.timedelta(seconds=timeout_seconds),
         )
+        atexit.register(leave_world)
     return World(dist.get_rank(), dist.get_world_size(), int(os.environ["LOCAL_RANK"]))
+
+
+def leave_world() -> None:
+    """End the process group and its threads while the interpreter still stands.
+
+    A group thread that lets go of its last tensor after that asks a dying interpreter for its
+    lock, and the finished run ends in an abort.
+    """
+    if dist.is_initialized():
+        gc.collect()  # a DDP module waiting in a reference cycle keeps the group alive
+        dist.destroy_process_group()
 
 
 def backend_in_use() -> str:

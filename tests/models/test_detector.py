@@ -236,28 +236,32 @@ def test_a_missing_fairseq_package_is_one_sentence_with_the_remedy(monkeypatch):
 
 
 DDP_SCRIPT = """
-import os, sys, torch, torch.distributed as dist
+import sys, torch, torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from models.detector import build_detector
-dist.init_process_group("gloo")
-torch.set_num_threads(1)
-torch.manual_seed(dist.get_rank())  # so the ranks drop different blocks
-detector = build_detector(sys.argv[1], engine=sys.argv[2], overrides={"layerdrop": 0.5}).train()
-parallel = DistributedDataParallel(detector)
-optimizer = torch.optim.AdamW(detector.detection_parameters(), lr=1e-3)
-for step in range(4):
-    optimizer.zero_grad()
-    lengths = torch.tensor([4000, 2500])
-    loss = parallel(torch.randn(2, 4000), lengths).logits.square().sum()
-    loss.backward()
-    optimizer.step()
-checksum = torch.stack([p.double().sum() for p in detector.detection_parameters()])
-both = [torch.empty_like(checksum) for _ in range(2)]
-dist.all_gather(both, checksum)
-assert torch.equal(*both), "the ranks' weights differ"
-if dist.get_rank() == 0:
-    print("same weights")
-dist.destroy_process_group()
+from models.distributed import join_world
+
+def main(name, engine):
+    world = join_world(backend="gloo", device="cpu", timeout_seconds=240)
+    torch.set_num_threads(1)
+    torch.manual_seed(world.rank)  # so the ranks drop different blocks
+    detector = build_detector(name, engine=engine, overrides={"layerdrop": 0.5}).train()
+    parallel = DistributedDataParallel(detector)
+    optimizer = torch.optim.AdamW(detector.detection_parameters(), lr=1e-3)
+    for step in range(4):
+        optimizer.zero_grad()
+        lengths = torch.tensor([4000, 2500])
+        loss = parallel(torch.randn(2, 4000), lengths).logits.square().sum()
+        loss.backward()
+        optimizer.step()
+    checksum = torch.stack([p.double().sum() for p in detector.detection_parameters()])
+    both = [torch.empty_like(checksum) for _ in range(2)]
+    dist.all_gather(both, checksum)
+    assert torch.equal(*both), "the ranks' weights differ"
+    if world.is_main:
+        print("same weights")
+
+main(*sys.argv[1:])
 """
 
 
@@ -274,7 +278,13 @@ def test_ddp_trains_with_layerdrop_and_without_searching_for_unused_parameters(n
     ranks = [
         subprocess.Popen(
             [sys.executable, "-c", DDP_SCRIPT, name, engine],
-            env={**os.environ, **shared, "RANK": str(rank), "PYTHONPATH": "."},
+            env={
+                **os.environ,
+                **shared,
+                "RANK": str(rank),
+                "LOCAL_RANK": str(rank),
+                "PYTHONPATH": ".",
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -68,6 +68,38 @@ def test_torchrun_over_two_nodes(toy_corpus, tmp_path):
     assert len(table(tmp_path)) == 1
 
 
+COUNT_THREADS_AT_EXIT = """
+import atexit, os, sys
+
+def tell():
+    names = [open(f"/proc/self/task/{task}/comm").read() for task in os.listdir("/proc/self/task")]
+    print("gloo threads at exit:", sum("gloo" in name for name in names))
+
+atexit.register(tell)  # before the program's own handlers, so it runs after them
+import main
+sys.exit(main.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the names of threads are read from /proc")
+def test_a_distributed_run_ends_its_group_before_the_interpreter(toy_corpus, tmp_path):
+    """A group thread outliving it now and then turns a finished run into an abort."""
+    place = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
+    place |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "PYTHONPATH": "."}
+    words = toy_arguments(toy_corpus, tmp_path, optimizer_step_limit=2)
+    run = subprocess.run(
+        [sys.executable, "-c", COUNT_THREADS_AT_EXIT, "hparams/w2v_tiny.yaml", *words],
+        cwd=ROOT,
+        env={**os.environ, **place},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "gloo threads at exit: 0" in run.stdout
+
+
 def test_a_run_leaves_what_made_it(toy_corpus, tmp_path, monkeypatch):
     words = ["hparams/w2v_tiny.yaml", *toy_arguments(toy_corpus, tmp_path)]
     monkeypatch.setattr(sys, "argv", ["main.py", *words])
