@@ -2,10 +2,8 @@
 
 Compared are IDs, paths, file content, decoded audio (a wav and its flac are one), speakers, and
 the corpora that the speech was taken from. `--train released` asks what the released models were
-trained on instead, by database. Exit status 1 if anything is found.
-
-Files are hashed only where they can be equal: content where sizes agree, audio where length and
-rate agree.
+trained on instead, by database. Exit status 1 if anything is found, 2 if there was nothing to
+compare.
 """
 
 from __future__ import annotations
@@ -14,20 +12,22 @@ import argparse
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from itertools import islice
 
-from protocols.corpus import TRAIN, corpora, database_of
+from protocols.corpus import corpora, database_of
+from protocols.equal_files import TEST, TRAINING, FileMatcher, ListedFile, real_path
 from protocols.files import write_text
 from protocols.findings import Findings
+from protocols.merge import PUBLISHED_ORDER
 from protocols.rows import ID, PATH, PROPORTION, SPEAKER, plain_path, read_rows
 from protocols.schema import UserError, resolve_path
 
 RELEASED = "released"
 KINDS = {
     "ids": "test rows whose ID is in the training data",
-    "paths": "test rows whose path is in the training data",
+    "paths": "test files that are a training file, by their path",
     "content": "test files whose bytes are a training file's",
     "audio": "test files whose decoded audio is a training file's",
     "speakers": "test speakers who speak in the training data",
@@ -39,6 +39,7 @@ RELEASED_KINDS = {
     "sources": KINDS["sources"],
 }
 NAMELESS = ("-", "", "unknown")  # speakers nobody can be compared by
+NO_PATH = ("-", "")
 BLOCK_ROWS = 20_000
 
 
@@ -58,7 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     with Findings(args.findings) as findings:
-        if args.train == [RELEASED]:
+        if RELEASED in args.train:
+            if len(args.train) > 1:
+                raise UserError(
+                    f"--train {' '.join(args.train)}: the word {RELEASED} stands alone (what it "
+                    "means has no files), ask about your own CSVs in a second run"
+                )
             kinds, facts = RELEASED_KINDS, released_leakage(args.test, findings)
         else:
             kinds = {kind: KINDS[kind] for kind in KINDS if kind in args.compare}
@@ -107,9 +113,9 @@ def released_leakage(test: list[str], findings: Findings) -> dict:
 
     The release names databases and splits, no files: a row counts by its ID's prefix.
     """
-    used = {name: corpus for name, corpus in corpora().items() if corpus.role == TRAIN}
+    used = {name: corpora()[name] for name in PUBLISHED_ORDER}
     rows: Counter[str] = Counter()
-    for _, _, cells in _rows(test):
+    for _, cells in _rows(test):
         name = database_of(cells[ID])
         rows[name] += 1
         if name in used:
@@ -134,68 +140,134 @@ def leakage(args: argparse.Namespace, findings: Findings) -> dict:
     """Compare the training protocols with the test protocols; findings go to `findings`."""
     from protocols.parallel import worker_count
 
-    wants_audio = {"content", "audio"} & set(args.compare)
-    if wants_audio and not args.data_folder:
-        raise UserError("give --data_folder, or leave content and audio out of --compare")
-    test = Side()
-    for where, number, cells in _rows(args.test):
-        test.add(where, number, cells)
-    seen: dict[str, set[str]] = {"ids": set(), "paths": set()}
-    files = None
-    if wants_audio:
-        files = FileMatcher(test, args.data_folder, args.compare, worker_count(args.workers))
-    train = Side()
+    by_audio = [kind for kind in ("content", "audio") if kind in args.compare]
+    _check_data_folder(args.data_folder, by_audio)
+    test, train = Side(args.data_folder), Side(args.data_folder)
+    for place, cells in _rows(args.test):
+        test.add(place, cells)
+    _refuse_empty(test, args.test, by_audio)
+    matcher = FileMatcher(test.files, by_audio, worker_count(args.workers)) if by_audio else None
+    if matcher:
+        _refuse_unread(matcher, TEST)
     rows = _rows(args.train)
     while block := list(islice(rows, BLOCK_ROWS)):
-        for where, number, cells in block:
-            train.count(cells)
-            for kind, word in (("ids", cells[ID]), ("paths", plain_path(cells[PATH]))):
-                place = getattr(test, kind).get(hash(word))
-                if place is not None and kind in args.compare and word not in seen[kind]:
-                    seen[kind].add(word)
-                    findings.add(kind, f"{word}: {place} and {where}, line {number}")
-        if files:
-            files.compare(block, findings)
+        files = []
+        for place, cells in block:
+            file = train.count(place, cells)
+            _compare_row(place, cells, file, test, args.compare, findings)
+            files += [file] if file else []
+        for kind, test_file, file in matcher.compare(files) if matcher else ():
+            findings.add(kind, f"{test_file.place} and {file.place}")
+    _refuse_empty(train, args.train, by_audio)
+    if matcher:
+        _refuse_unread(matcher, TRAINING)
     if "speakers" in args.compare:
         _compare_speakers(train, test, findings)
     notes = []
     if "sources" in args.compare:
         notes = _compare_sources(train.databases, test.databases, findings)
-    if files and files.unreadable:
-        notes.append(f"{files.unreadable} files are missing or unreadable and were not compared")
+    notes += _notes_on_files(train, test, matcher)
     return {"train_rows": train.rows, "test_rows": test.rows, "notes": notes}
 
 
-def _rows(paths: list[str]) -> Iterator[tuple[str, int, list[str]]]:
+def _check_data_folder(data_folder: str | None, by_audio: list[str]) -> None:
+    if data_folder and not os.path.isdir(data_folder):
+        raise UserError(f"no folder {data_folder}: --data_folder is what $ROOT stands for")
+    if by_audio and not data_folder:
+        raise UserError("give --data_folder, or leave content and audio out of --compare")
+
+
+def _refuse_empty(side: Side, names: list[str], by_audio: list[str]) -> None:
+    names = ", ".join(names)
+    if not side.rows:
+        raise UserError(f"{names}: no row, so there is nothing to compare")
+    if by_audio and side.rows == side.without_path:
+        raise UserError(f"{names}: no row has a path, leave content and audio out of --compare")
+
+
+def _refuse_unread(matcher: FileMatcher, side: str) -> None:
+    """Where no file of a side can be read, "nothing found" would be no answer."""
+    for kind, reading in matcher.readings.items():
+        if reading.failed[side] == reading.asked[side]:
+            raise UserError(
+                f"none of the {reading.asked[side]} {side} files can be read to compare {kind}, "
+                f"the first is {reading.first[side]}: correct --data_folder, or leave content "
+                "and audio out of --compare"
+            )
+
+
+def _notes_on_files(train: Side, test: Side, matcher: FileMatcher | None) -> list[str]:
+    notes = []
+    if train.without_path or test.without_path:
+        notes.append(
+            f"{train.without_path} training and {test.without_path} test rows have no path: "
+            "their files were not compared"
+        )
+    for kind, reading in matcher.readings.items() if matcher else ():
+        if failed := reading.failed:
+            first = reading.first.get(TEST) or reading.first[TRAINING]
+            notes.append(
+                f"{kind}: {failed[TRAINING]} training and {failed[TEST]} test files are missing "
+                f"or unreadable and were not compared, such as {first}"
+            )
+    return notes
+
+
+def _compare_row(place: str, cells: list[str], file, test: Side, kinds, findings) -> None:
+    """Look up a training row's ID and file among the test rows; what is found is found once."""
+    if "ids" in kinds and (there := test.ids.pop(hash(cells[ID]), None)):
+        findings.add("ids", f"{cells[ID]}: {there} and {place}")
+    if file and "paths" in kinds:
+        number = test.paths.pop(hash(file.real), None)
+        if number is not None:
+            other = test.files[number]
+            spelt = other.path if other.path == file.path else f"{other.path} is {file.path}"
+            findings.add("paths", f"{spelt}: {other.place} and {place}")
+
+
+def _rows(paths: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """`(place, cells)` of the rows of some protocols."""
     for path in paths:
         for number, cells, _ in read_rows(path):
-            yield path, number, cells
+            yield f"{path}, line {number}", cells
 
 
 class Side:
     """What is remembered of one side's rows; places of IDs and paths by hash, of the test side."""
 
-    def __init__(self):
+    def __init__(self, data_folder: str | None):
+        self.data_folder = data_folder and os.path.realpath(data_folder)
         self.rows = 0
+        self.without_path = 0
         self.ids: dict[int, str] = {}
-        self.paths: dict[int, str] = {}
-        self.files: list[tuple[str, str]] = []  # (place, path)
+        self.paths: dict[int, int] = {}  # where a path leads -> the number of its first file
+        self.files: list[ListedFile] = []
         self.databases: Counter[str] = Counter()
         self.speakers: Counter[tuple[str, str]] = Counter()  # (database, speaker) -> rows
 
-    def count(self, cells: list[str]) -> None:
+    def count(self, place: str, cells: list[str]) -> ListedFile | None:
+        """Count a row; its file, if it has one."""
         self.rows += 1
         database = database_of(cells[ID])
         self.databases[database] += 1
         if cells[SPEAKER] not in NAMELESS:
             self.speakers[database, cells[SPEAKER]] += 1
+        path = plain_path(cells[PATH])
+        if path in NO_PATH:
+            self.without_path += 1
+            return None
+        if self.data_folder is None:
+            return ListedFile(place, path, os.path.normpath(path))
+        path = resolve_path(path, self.data_folder)
+        return ListedFile(place, path, real_path(path))
 
-    def add(self, where: str, number: int, cells: list[str]) -> None:
-        self.count(cells)
-        place, path = f"{where}, line {number}", plain_path(cells[PATH])
+    def add(self, place: str, cells: list[str]) -> None:
+        """Count a row and remember its ID and file."""
+        file = self.count(place, cells)
         self.ids.setdefault(hash(cells[ID]), place)
-        self.paths.setdefault(hash(path), place)
-        self.files.append((place, path))
+        if file:
+            self.paths.setdefault(hash(file.real), len(self.files))
+            self.files.append(file)
 
 
 def _compare_speakers(train: Side, test: Side, findings: Findings) -> None:
@@ -214,99 +286,3 @@ def _compare_speakers(train: Side, test: Side, findings: Findings) -> None:
                     "speakers",
                     f"{speaker}: {rows} test rows of {database}, {there} training rows of {other}",
                 )
-
-
-class FileMatcher:
-    """Finds the test files that are a training file's equal, in bytes or in decoded audio."""
-
-    def __init__(self, test: Side, data_folder: str, compare: list[str], workers: int):
-        self.data_folder, self.workers = data_folder, workers
-        self.places = [place for place, _ in test.files]
-        self.paths = [resolve_path(path, data_folder) for _, path in test.files]
-        self.unreadable = 0
-        self._own = {os.path.realpath(path): index for index, path in enumerate(self.paths)}
-        self.levels: list[_Level] = []
-        from protocols.decode import audio_hash, content_hash
-
-        if "content" in compare:
-            self.levels.append(_Level("content", file_size, content_hash, self))
-        if "audio" in compare:
-            self.levels.append(_Level("audio", audio_shape, audio_hash, self))
-        self._found: set[int] = set()
-
-    def apply(self, function: Callable[[str], str], paths: list[str]) -> list[str]:
-        """`function` of each path, in parallel."""
-        import pandas
-
-        from protocols.parallel import apply_to_column
-
-        column = pandas.Series(paths, dtype=object)
-        return apply_to_column(column, function, workers=self.workers).tolist()
-
-    def compare(self, block: list[tuple[str, int, list[str]]], findings: Findings) -> None:
-        """Look for a block of training rows among the test files.
-
-        A file under one path on both sides is found by its path, and not again here; audio whose
-        bytes agree is not reported twice.
-        """
-        rows = [
-            (f"{where}, line {number}", resolve_path(plain_path(cells[PATH]), self.data_folder))
-            for where, number, cells in block
-        ]
-        rows = [row for row in rows if os.path.realpath(row[1]) not in self._own]
-        for level in self.levels:
-            for place, index in level.matches(rows):
-                if index not in self._found:
-                    self._found.add(index)
-                    findings.add(level.kind, f"{self.places[index]} and {place}")
-
-
-class _Level:
-    """One way of being equal: a cheap key first, a hash of the files whose keys agree then."""
-
-    def __init__(self, kind: str, key: Callable, hash_of: Callable, matcher: FileMatcher):
-        self.kind, self._key, self._hash_of, self._matcher = kind, key, hash_of, matcher
-        self._by_key: dict[str, list[int]] = {}
-        self._by_hash: dict[str, list[int]] = {}
-        for index, key_text in enumerate(matcher.apply(key, matcher.paths)):
-            if key_text:
-                self._by_key.setdefault(key_text, []).append(index)
-            else:
-                matcher.unreadable += not matcher.levels  # counted once, by the first level
-
-    def matches(self, rows: list[tuple[str, str]]) -> Iterator[tuple[str, int]]:
-        """`(place of the training row, number of the test file)` of equal files."""
-        keys = self._matcher.apply(self._key, [path for _, path in rows])
-        candidates = [row for row, key in zip(rows, keys, strict=True) if key in self._by_key]
-        self._hash_test_files({key for key in keys if key in self._by_key})
-        hashes = self._matcher.apply(self._hash_of, [path for _, path in candidates])
-        for (place, _), digest in zip(candidates, hashes, strict=True):
-            for index in self._by_hash.get(digest, ()) if digest else ():
-                yield place, index
-
-    def _hash_test_files(self, keys: set[str]) -> None:
-        """Hash the test files with these keys; each file once in a run."""
-        numbers = [index for key in sorted(keys) for index in self._by_key[key]]
-        self._by_key |= {key: [] for key in keys}  # hashed now; the key stays known
-        digests = self._matcher.apply(self._hash_of, [self._matcher.paths[i] for i in numbers])
-        for index, digest in zip(numbers, digests, strict=True):
-            self._by_hash.setdefault(digest, []).append(index)
-
-
-def file_size(path: str) -> str:
-    """The size in bytes, as text; nothing for a file that is not there."""
-    try:
-        return str(os.path.getsize(path))
-    except OSError:
-        return ""
-
-
-def audio_shape(path: str) -> str:
-    """Length in samples, rate and channels, as text; nothing for a file that does not open."""
-    from dataio.probe import UnreadableAudio, probe
-
-    try:
-        header = probe(path)
-    except (UnreadableAudio, OSError, UnicodeEncodeError):
-        return ""
-    return f"{header.frames} {header.sample_rate} {header.channels}"

@@ -96,10 +96,8 @@ def published_lists(folder: Path) -> tuple[list[Path], list[Path]]:
 
 def published_names(role: str) -> list[str]:
     """File names of a published merge list, in its order (which the shuffle depends on)."""
-    order = PUBLISHED_ORDER if role == TRAIN else ()
-    chosen = [corpus for corpus in corpora().values() if corpus.role == role]
-    chosen.sort(key=lambda corpus: order.index(corpus.name) if order else 0)
-    return [name for corpus in chosen for name in _csv_names(corpus)]
+    names = PUBLISHED_ORDER if role == TRAIN else PUBLISHED_TESTS
+    return [name for corpus in names for name in _csv_names(corpora()[corpus])]
 
 
 def _csv_names(corpus: Corpus) -> tuple[str, ...]:
@@ -114,6 +112,7 @@ PUBLISHED_ORDER = (
     "LJSpeech", "MLAAD", "MLS", "SpoofCeleb", "VoiceMOS", "VoxCeleb2", "VoxCeleb2-Vocoded",
     "WaveFake",
 )  # fmt: skip
+PUBLISHED_TESTS = "ADD2023", "DeepVoice", "FakeOrReal", "In-the-Wild"
 
 
 # ---------------------------------------------------------------------- merging

@@ -141,10 +141,11 @@ def test_a_test_set_the_released_models_have_not_seen(protocols):
 
 
 def test_the_table_of_the_release_is_whole():
-    """Section 4's table: 29 databases, their sources and parts."""
+    """The release's table: 29 databases, their sources and parts."""
     from protocols.corpus import corpora
+    from protocols.merge import PUBLISHED_ORDER
 
-    used = {name: corpus for name, corpus in corpora().items() if corpus.role == "train"}
+    used = {name: corpora()[name] for name in PUBLISHED_ORDER}
     assert len(used) == 29
     assert all(corpus.training for corpus in used.values())
     assert {name for name, corpus in used.items() if corpus.validation} == {
@@ -158,11 +159,121 @@ def test_the_table_of_the_release_is_whole():
     }  # fmt: skip
 
 
-def test_missing_files_are_said_and_audio_needs_a_data_folder(protocols, files):
+# ---------------------------------------------------------------------- one file, two spellings
+
+
+@pytest.mark.parametrize("spelling", ["x/link0.wav", "calls/../x/0.wav", "y/0.wav"])
+@pytest.mark.parametrize("swap", [False, True])
+def test_one_file_under_two_spellings_is_found_by_where_they_lead(
+    spelling, swap, protocols, files, tmp_path
+):
+    (tmp_path / "data/calls").mkdir()
+    (tmp_path / "data/x/link0.wav").symlink_to("0.wav")
+    (tmp_path / "data/y").symlink_to("x")
+    train, test = (spelling, "x/0.wav") if swap else ("x/0.wav", spelling)
+    save("train.csv", ("Mine-0", train, "-"), ("Mine-3", "x/3.wav", "-"))
+    save("test.csv", ("Mine-8", "x/5.wav", "-"), ("Mine-9", test, "-"))
+    status, found, out = leakage(protocols, "--train", "train.csv")
+    assert (status, found) == (1, {"paths": 1})
+    assert "test.csv, line 3 and train.csv, line 2" in out
+
+
+def test_without_a_data_folder_paths_are_compared_as_text_whatever_their_dots(protocols):
     save("train.csv", ("Mine-0", "x/0.wav", "-"))
-    save("test.csv", ("Mine-1", "x/none.wav", "-"))
-    assert "1 files are missing or unreadable" in leakage(protocols, "--train", "train.csv")[2]
-    status, _, err = protocols("leakage", "--train", "train.csv", "--test", "test.csv")
-    assert (status, "--data_folder" in err) == (2, True)
+    save("test.csv", ("Mine-9", "calls/../x/./0.wav", "-"))
+    names = ["--train", "train.csv", "--test", "test.csv"]
+    status, out, _ = protocols("leakage", *names, "--compare", "paths")
+    assert (status, "$ROOT/calls/../x/./0.wav is $ROOT/x/0.wav" in out) == (1, True)
+
+
+def test_a_file_found_by_its_path_still_gives_its_copies_away(protocols, files, tmp_path):
+    shutil.copy(files[0], tmp_path / "data/x/0copy.wav")
+    samples, rate = soundfile.read(files[0], dtype="int16")
+    soundfile.write(tmp_path / "data/x/0.flac", samples, rate)
+    save("train.csv", ("Mine-0", "x/0.wav", "-"))
+    names = "x/0.wav", "x/0copy.wav", "x/0.flac"
+    save("test.csv", *((f"Mine-9{name}", name, "-") for name in names))
+    status, found, out = leakage(protocols, "--train", "train.csv")
+    assert (status, found) == (1, {"paths": 1, "content": 1, "audio": 1})
+    assert "test.csv, line 3 and train.csv, line 2" in out
+
+
+@pytest.mark.parametrize("nothing", ["", "-"])
+def test_rows_without_a_path_share_none_and_are_said(nothing, protocols, files):
+    save("train.csv", ("Mine-0", "x/0.wav", "-"), ("Mine-1", "x/1.wav", "-"))
+    save("test.csv", ("Mine-2", "x/2.wav", "-"), ("Mine-3", "x/3.wav", "-"))
+    for name, gone in (("train.csv", "$ROOT/x/1.wav"), ("test.csv", "$ROOT/x/3.wav")):
+        text = Path(name).read_text()
+        Path(name).write_text(text.replace(gone, nothing))
+    status, found, out = leakage(protocols, "--train", "train.csv")
+    assert (status, found) == (0, {})
+    assert "1 training and 1 test rows have no path" in out
+
+
+# ---------------------------------------------------------------------- nothing was compared
+
+
+def refusal(protocols, *arguments):
+    status, out, err = protocols("leakage", "--test", "test.csv", *arguments)
+    assert (status, out) == (2, "")
+    return err
+
+
+def test_missing_and_unreadable_files_of_both_sides_are_said(protocols, files, write_text):
+    write_text("x/text.wav", "no audio")
+    save("train.csv", *((f"Mine-{n}", f"x/{n}.wav", "-") for n in (0, "no", "text", "none")))
+    save("test.csv", ("Mine-1", "x/1.wav", "-"), ("Mine-2", "x/gone.wav", "-"))
+    status, found, out = leakage(protocols, "--train", "train.csv")
+    assert (status, found) == (0, {})
+    assert "content: 2 training and 1 test files are missing or unreadable" in out
+    assert "audio: 3 training and 1 test files are missing or unreadable" in out
+    assert "data/x/gone.wav" in out
+
+
+def test_a_data_folder_that_is_none_is_refused(protocols, files):
+    save("train.csv", ("Mine-0", "x/0.wav", "-"))
+    save("test.csv", ("Mine-1", "x/1.wav", "-"))
+    err = refusal(protocols, "--train", "train.csv", "--data_folder", "dta")
+    assert "no folder dta" in err
+
+
+def test_audio_needs_a_data_folder_and_the_rest_does_not(protocols, files):
+    save("train.csv", ("Mine-0", "x/0.wav", "-"))
+    save("test.csv", ("Mine-1", "x/1.wav", "-"))
+    assert "--data_folder" in refusal(protocols, "--train", "train.csv")
     names = ["--train", "train.csv", "--test", "test.csv"]
     assert protocols("leakage", *names, "--compare", "ids", "paths")[0] == 0
+
+
+@pytest.mark.parametrize(("train", "test"), [("x/0.wav", "x/no.wav"), ("x/no.wav", "x/0.wav")])
+def test_no_answer_where_no_file_of_a_side_can_be_read(train, test, protocols, files):
+    save("train.csv", ("Mine-0", train, "-"))
+    save("test.csv", ("Mine-1", test, "-"))
+    err = refusal(protocols, "--train", "train.csv", "--data_folder", "data")
+    side = "test" if test == "x/no.wav" else "training"
+    assert f"none of the 1 {side} files can be read to compare content" in err
+    assert "data/x/no.wav: correct --data_folder" in err
+
+
+def test_no_answer_where_nothing_decodes(protocols, files, write_text):
+    write_text("x/text.wav", "no audio")
+    save("train.csv", ("Mine-0", "x/text.wav", "-"))
+    save("test.csv", ("Mine-1", "x/1.wav", "-"))
+    err = refusal(protocols, "--train", "train.csv", "--data_folder", "data")
+    assert "none of the 1 training files can be read to compare audio" in err
+
+
+@pytest.mark.parametrize("empty", ["train.csv", "test.csv"])
+def test_no_answer_to_an_empty_protocol(empty, protocols, files):
+    save("train.csv", ("Mine-0", "x/0.wav", "-"))
+    save("test.csv", ("Mine-1", "x/1.wav", "-"))
+    save(empty)
+    err = refusal(protocols, "--train", "train.csv", "--data_folder", "data")
+    assert f"{empty}: no row" in err
+
+
+def test_the_word_released_stands_alone(protocols):
+    save("train.csv", ("Mine-0", "x/0.wav", "-"))
+    save("test.csv", ("Mine-1", "x/1.wav", "-"))
+    err = refusal(protocols, "--train", "released", "train.csv")
+    assert "the word released stands alone" in err
