@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from dataclasses import dataclass
 
 import soundfile
@@ -71,13 +72,14 @@ class AudioHeader:
 def probe(path: str | os.PathLike) -> AudioHeader:
     """The header of an audio file.
 
-    Raises `UnreadableAudio` for a file that is missing, empty or of no known format.
+    Raises `UnreadableAudio` for a file that is missing, empty or of no known format, and for what
+    is no file: a pipe would be waited for.
     """
     path = os.fspath(path)
     try:
+        _refuse_absent(path)
         header = _probe_by_kind(path)
     except OSError as error:
-        _refuse_absent(path)
         raise UnreadableAudio(path, f"it cannot be opened ({error.strerror})") from error
     if header.frames <= 0:
         raise UnreadableAudio(path, "it holds no audio")
@@ -93,7 +95,6 @@ def _probe_by_kind(path: str) -> AudioHeader:
         with soundfile.SoundFile(path) as sound:
             return _sound_header(path, sound)
     except (soundfile.LibsndfileError, TypeError):  # TypeError: a .raw name
-        _refuse_absent(path)
         return _probe_ffmpeg(path)
 
 
@@ -103,11 +104,15 @@ def _mp3_header(layout: Mp3Layout) -> AudioHeader:
 
 
 def _refuse_absent(path: str) -> None:
-    if not os.path.exists(path):
-        raise UnreadableAudio(path, "there is no such file")
-    if os.path.isdir(path):
+    try:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UnreadableAudio(path, "there is no such file") from None
+    if stat.S_ISDIR(status.st_mode):
         raise UnreadableAudio(path, "it is a folder")
-    if os.path.getsize(path) == 0:
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableAudio(path, "it is no regular file")
+    if status.st_size == 0:
         raise UnreadableAudio(path, "the file is empty")
 
 
@@ -128,7 +133,6 @@ def _sound_words(container: str, subtype: str) -> tuple[str, int]:
 
 def _probe_g722(path: str) -> AudioHeader:
     """Raw G.722 has no header: 16 kHz, one channel, two samples a byte."""
-    _refuse_absent(path)
     return AudioHeader(2 * os.path.getsize(path), SAMPLE_RATE, 1, "G722", 4, FFMPEG)
 
 

@@ -21,7 +21,7 @@ from protocols.corpus import Corpus, Item, find_corpus, row_of
 from protocols.files import create_text, write_text
 from protocols.schema import COLUMNS, Row, UserError
 from protocols.source import UNKNOWN_WORD, Source
-from protocols.summary import Skipped, Summary, counts_text
+from protocols.summary import Skipped, Summary, counts_text, passed_over_text
 
 PROPORTIONS = ("train", "valid", "test")
 
@@ -57,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
         file_list=args.file_list,
         variant=_variant(corpus, args.variant),
         skip_unknown=args.skip_unknown,
+        lists=corpus.lists,
     )
     return build_and_report(corpus, source, args)
 
@@ -116,7 +117,7 @@ def build(
     with ExitStack() as stack:
         stack.callback(scratch.unlink, missing_ok=True)
         stack.enter_context(skipped)
-        cache = HeaderCache(f"{stem}.headers.sqlite") if use_cache else None
+        cache = HeaderCache(f"{stem}.headers.sqlite", source.data_folder) if use_cache else None
         stack.enter_context(cache or nullcontext())
         rows = _rows(corpus, source, summary, skipped, workers=workers, cache=cache)
         ids = _write_rows(rows, scratch, summary)
@@ -124,6 +125,7 @@ def build(
             option = source.unused.pop()
             raise UserError(f"{corpus.name} makes no use of --{option}: leave it out")
         summary.unknown, summary.passed_over = dict(source.unknown), dict(source.passed_over)
+        summary.passed_over_first = source.passed_over_first
         summary.lists_not_found = source.lists_not_found
         summary.skipped_file = skipped.name()
         if not summary.rows and not allow_empty:
@@ -183,7 +185,8 @@ def _known_items(corpus: Corpus, source: Source) -> Iterator[Item]:
             continue
         if item.label not in ("real", "fake", "-"):
             raise ValueError(f"the generator of {corpus.name} gave the label {item.label!r}")
-        yield item
+        if source.stays_below(item.path, item.where or corpus.name):
+            yield item
 
 
 def _write_rows(rows: Iterable[Row], scratch: Path, summary: Summary):
@@ -217,6 +220,9 @@ def _nothing_found(corpus: Corpus, source: Source, summary: Summary, skipped: Sk
         )
     if source.unknown:
         return f"no row for {corpus.name}: all is unknown, {counts_text(source.unknown)}"
+    if source.passed_over:
+        passed_over = passed_over_text(source.passed_over, source.passed_over_first)
+        return f"no row for {corpus.name}: not part of its layout are {passed_over}"
     variant = f", here as --variant {source.variant}" if source.variant else ""
     return (
         f"no audio of {corpus.name} below {source.data_folder}: expected {corpus.folder}{variant} "

@@ -63,7 +63,7 @@ class Corpus:
     """A database: its generator, and what `python -m protocols list` says of it.
 
     `folder` is the layout expected below the data folder and `lists` the metadata files that may
-    lie elsewhere (`build --metadata`). `sources` are the corpora its speech was taken from;
+    lie elsewhere (`build --metadata`), one text a list. `sources` are the corpora its speech was taken from;
     `training` and `validation` say which parts served in the released models' post-training
     (databases of the release only, as published), `role` which published merge list it is in.
     `csv` is the published file name when it is not `<name>.csv`. `variants` are the words

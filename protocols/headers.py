@@ -17,9 +17,10 @@ from protocols.parallel import map_in_order
 from protocols.schema import UserError
 
 CHUNK_FILES = 256
-CACHE_VERSION = 1  # raise it when dataio.probe reads a header differently
+CACHE_VERSION = 2  # raise it when dataio.probe reads a header differently
 COMMIT_SECONDS = 1.0  # a kill loses at most this much probing
 MISSING, UNREADABLE = "missing", "unreadable"
+NO_STAMP = -1, -1  # size and time that no file has: it is looked at again
 
 Entry = TypeVar("Entry")
 # What is known of a file: (size, mtime in ns, frames, rate, channels, encoding, bits, reason);
@@ -36,13 +37,15 @@ class Problem:
 
 
 class HeaderCache:
-    """Headers by path, size and time of change, in an SQLite file.
+    """Headers of one data folder by path, size and time of change, in an SQLite file.
 
-    Used as a context manager; `fresh` counts the headers that were read, not remembered.
+    Used as a context manager; `fresh` counts the headers that were read, not remembered. What was
+    remembered of another data folder is forgotten.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike, data_folder: str | os.PathLike):
         self.path = Path(path)
+        self._folder = os.fsencode(os.path.realpath(data_folder))
         self.fresh = 0
 
     def __enter__(self) -> HeaderCache:
@@ -65,6 +68,11 @@ class HeaderCache:
         if run("PRAGMA user_version").fetchone()[0] != CACHE_VERSION:
             run("DROP TABLE IF EXISTS headers")
             run(f"PRAGMA user_version = {CACHE_VERSION}")
+        run("CREATE TABLE IF NOT EXISTS data_folder (path BLOB)")
+        if run("SELECT path FROM data_folder").fetchone() != (self._folder,):
+            run("DROP TABLE IF EXISTS headers")
+            run("DELETE FROM data_folder")
+            run("INSERT INTO data_folder VALUES (?)", (self._folder,))
         run(
             "CREATE TABLE IF NOT EXISTS headers (path BLOB PRIMARY KEY, size INTEGER, "
             "changed INTEGER, frames INTEGER, rate INTEGER, channels INTEGER, encoding TEXT, "
@@ -136,6 +144,8 @@ def _probe_file(data_folder: str, path: str, remembered: Known | None) -> tuple[
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None, False
+    except OSError as error:  # a link to itself, a name too long, a folder that is not ours
+        return (*NO_STAMP, 0, 0, 0, "", 0, f"it cannot be opened ({error.strerror})"), True
     stamp = status.st_size, status.st_mtime_ns
     if remembered and remembered[:2] == stamp:
         return remembered, False

@@ -38,10 +38,11 @@ class Measured:
 
 def measure_header(path: str) -> Measured:
     """The header alone."""
-    if not os.path.exists(path):
-        return Measured("missing", "there is no such file")
     try:
+        os.stat(path)
         header = probe(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return Measured("missing", "there is no such file")
     except (UnreadableAudio, OSError, UnicodeEncodeError) as error:
         return Measured("unreadable", getattr(error, "reason", str(error)))
     return Measured("", "", header.sample_rate, header.channels, header.seconds)

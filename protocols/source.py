@@ -16,6 +16,8 @@ from protocols.schema import UserError
 from protocols.walk import PathTemplate, sort_texts, walk
 
 UNKNOWN_WORD = "\0"  # what `word` gives for an unknown word under --skip_unknown; no file has it
+IN_CAPITALS = "extension in capitals"  # the release looks for lower case alone
+NAMES_SHOWN = 3  # of the files that were passed over, for each reason
 
 
 class Source:
@@ -24,7 +26,8 @@ class Source:
     `metadata` is a list file, or a folder of list files, that replaces the published place;
     `file_list` names the audio files instead of walking for them. With `skip_unknown` a word,
     folder or line that is not known is counted in `unknown` and its row left out; without, it is
-    a `UserError`.
+    a `UserError`. Where the database declares several `lists`, a `metadata` file is the one that
+    has its name.
     """
 
     def __init__(
@@ -35,18 +38,24 @@ class Source:
         file_list: str | os.PathLike | None = None,
         variant: str = "",
         skip_unknown: bool = False,
+        lists: tuple[str, ...] = (),
     ):
         self.data_folder = os.path.abspath(data_folder)
+        self._top = self.data_folder.rstrip("/") + "/"  # what is cut off a path
         self.metadata = os.fspath(metadata) if metadata else None
         self.file_list = os.fspath(file_list) if file_list else None
         self.variant = variant
         self.skip_unknown = skip_unknown
         self.unknown: Counter[str] = Counter()  # what was not known -> how often
         self.passed_over: Counter[str] = Counter()  # left out on purpose, and said
+        self.passed_over_first: dict[str, list[str]] = {}  # the first few of each
         self.lists_not_found: list[str] = []
         self.unused = {name for name in ("metadata", "file_list") if getattr(self, name)}
         if not os.path.isdir(self.data_folder):
             raise UserError(f"no folder {data_folder}: --data_folder is what $ROOT stands for")
+        self._lists = lists
+        self._metadata_is: tuple[str, ...] = ()  # the places that a metadata file stood for
+        self._check_metadata()
 
     # ------------------------------------------------------------------ audio files
 
@@ -70,23 +79,32 @@ class Source:
                 self._not_known(f"unknown folder or file name: {path}: expected {shown}", path)
 
     def _walked(self, top: str, suffixes: tuple[str, ...], any_case: bool) -> Iterator[str]:
-        folder = os.path.join(self.data_folder, top).rstrip("/")
+        folder = self._top + top
         if not os.path.isdir(folder):
             raise UserError(f"no folder {folder}: --data_folder should be the one that has {top}")
-        start = len(self.data_folder) + 1
-        for path in walk(folder, suffixes, any_case=any_case):
+        start = len(self._top)
+
+        def in_capitals(path: str) -> None:
+            self.pass_over(IN_CAPITALS, path[start:])
+
+        for path in walk(folder, suffixes, any_case=any_case, passed_over=in_capitals):
             yield path[start:]
 
     def _listed(self, top: str, suffixes: tuple[str, ...], any_case: bool) -> Iterator[str]:
-        """The paths of the list file that lie below `top`, sorted as the walk would give them."""
+        """The paths of the list file that lie below `top`, sorted as the walk would give them.
+
+        What the walk would not give is passed over and counted.
+        """
         self.unused.discard("file_list")
 
         def below() -> Iterator[str]:
             for number, text in enumerate(_texts(self.file_list), 1):
+                if not text.strip():
+                    continue
                 path = self.relative(text, f"{self.file_list}, line {number}")
-                name = os.path.basename(path)
-                fits = (name.lower() if any_case else name).endswith(suffixes)
-                if fits and path.startswith(top + "/" if top else "") and not name.startswith("."):
+                if why := _why_not_walked(path, top, suffixes, any_case):
+                    self.pass_over(why, path)
+                else:
                     yield path
 
         previous = None
@@ -98,9 +116,24 @@ class Source:
     def relative(self, text: str, where: str) -> str:
         """A listed path, absolute or not, as the path below the data folder."""
         path = os.path.normpath(os.path.join(self.data_folder, text))
-        if not path.startswith(self.data_folder + "/"):
+        below = path[len(self._top) :].lstrip("/") if path.startswith(self._top) else ""
+        if not below:
             raise UserError(f"{text!r} in {where} is not below the data folder {self.data_folder}")
-        return path[len(self.data_folder) + 1 :]
+        return below
+
+    def stays_below(self, path: str, where: str) -> bool:
+        """Whether a path made from a list's cell is the plain path of a file; else it is unknown.
+
+        An empty cell would name a folder, an absolute one or `..` a file of another database.
+        """
+        if path == os.path.normpath(path) and not path.startswith(("/", "../")) and path != "..":
+            return True
+        self._not_known(
+            f"{path!r} in {where} is no plain path: a file name may be neither empty nor "
+            "absolute, nor hold '//', '.' or '..' as a folder",
+            "file names that are no plain path",
+        )
+        return False
 
     def folder(self, *places: str) -> str:
         """The first of `places` that is a folder below the data folder; the first if none is."""
@@ -136,21 +169,20 @@ class Source:
         path = self.find_list(*places)
         if not path:
             return
-        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.reader(file)
-            header = [name.strip() for name in next(reader, [])]
-            missing = [name for name in columns if name not in header]
-            if missing:
-                raise UserError(f"no column {missing[0]!r} in the header of {path}: found {header}")
-            for cells in reader:
-                where = f"{path}, line {reader.line_num}"
-                if len(cells) == len(header):
-                    yield where, dict(zip(header, map(str.strip, cells), strict=True))
-                elif cells:
-                    self._not_known(
-                        f"{len(cells)} fields in {where}: expected {len(header)}",
-                        "lines of another length",
-                    )
+        reader = csv.reader(_lines(path, newline=""))
+        header = [name.strip() for name in next(reader, [])]
+        missing = [name for name in columns if name not in header]
+        if missing:
+            raise UserError(f"no column {missing[0]!r} in the header of {path}: found {header}")
+        for cells in reader:
+            where = f"{path}, line {reader.line_num}"
+            if len(cells) == len(header):
+                yield where, dict(zip(header, map(str.strip, cells), strict=True))
+            elif cells:
+                self._not_known(
+                    f"{len(cells)} fields in {where}: expected {len(header)}",
+                    "lines of another length",
+                )
 
     def find_list(self, *places: str) -> str | None:
         """The list file: `--metadata`, or the first of `places` that exists.
@@ -159,8 +191,12 @@ class Source:
         None, and noted in `lists_not_found`, when there is none.
         """
         self.unused.discard("metadata")
+        names = [os.path.basename(place) for place in places]
         if self.metadata and os.path.isdir(self.metadata):
-            candidates = [os.path.join(self.metadata, os.path.basename(p)) for p in places]
+            candidates = [os.path.join(self.metadata, name) for name in names]
+        elif self.metadata and self._is_other_list(names):
+            self.lists_not_found.append(f"{' or '.join(names)} (--metadata is {self.metadata})")
+            return None
         elif self.metadata:
             candidates = [self.metadata]
         else:
@@ -171,10 +207,33 @@ class Source:
         for candidate in candidates:
             if os.path.isfile(candidate):
                 return candidate
-        if self.metadata and not os.path.isdir(self.metadata):
-            raise UserError(f"no file {self.metadata}: --metadata is the list file of the database")
         self.lists_not_found.append(" or ".join(candidates))
         return None
+
+    def _check_metadata(self) -> None:
+        if not self.metadata or os.path.isdir(self.metadata):
+            return
+        if not os.path.isfile(self.metadata):
+            raise UserError(f"no file {self.metadata}: --metadata is the list file of the database")
+        if len(self._lists) > 1 and os.path.basename(self.metadata) not in self._lists:
+            raise UserError(
+                f"--metadata {self.metadata} has the name of no list of this database "
+                f"({', '.join(self._lists)}): give the folder that holds them, or one by its name"
+            )
+
+    def _is_other_list(self, names: list[str]) -> bool:
+        """Whether the metadata file is not the list of these names, but another of several."""
+        if os.path.basename(self.metadata) in names:
+            return False
+        if len(self._lists) > 1:
+            return True
+        if self._metadata_is and self._metadata_is != tuple(names):
+            raise UserError(
+                f"--metadata {self.metadata} cannot be both {self._metadata_is[0]} and {names[0]}: "
+                "give the folder that holds them"
+            )
+        self._metadata_is = tuple(names)
+        return False
 
     # ------------------------------------------------------------------ words
 
@@ -189,9 +248,12 @@ class Source:
         """Say that something else is unknown: `what`, in `where`."""
         return self._not_known(f"{what} in {where}", what)
 
-    def pass_over(self, what: str) -> None:
+    def pass_over(self, what: str, path: str) -> None:
         """Count a file that the database's layout leaves out on purpose."""
         self.passed_over[what] += 1
+        first = self.passed_over_first.setdefault(what, [])
+        if len(first) < NAMES_SHOWN:
+            first.append(path)
 
     def _not_known(self, message: str, key: str) -> str:
         if not self.skip_unknown:
@@ -214,10 +276,31 @@ def _first_match(shapes: list[PathTemplate], rest: str, any_case: bool) -> Simpl
     return None
 
 
+def _why_not_walked(path: str, top: str, suffixes: tuple[str, ...], any_case: bool) -> str:
+    """Why a listed path is none that the walk below `top` would give; nothing if it would."""
+    if top and not path.startswith(top + "/"):
+        return f"not below {top}"
+    if any(part.startswith(".") for part in path[len(top) :].lstrip("/").split("/")):
+        return "hidden, by a dot before the name"
+    if path.endswith(suffixes):
+        return ""
+    if not path.lower().endswith(suffixes):
+        return "another extension"
+    return "" if any_case else IN_CAPITALS
+
+
 def _texts(path: str) -> Iterator[str]:
-    """The lines of a text file, without line ends; a byte-order mark is passed over."""
+    """The lines of a text file, without line ends."""
+    for line in _lines(path):
+        yield line.rstrip("\r\n")
+
+
+def _lines(path: str, newline: str | None = None) -> Iterator[str]:
+    """The lines of a text file; a byte-order mark is passed over, a NUL byte refused."""
     if not Path(path).is_file():
         raise UserError(f"no file {path}")
-    with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
-        for line in file:
-            yield line.rstrip("\r\n")
+    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline=newline) as file:
+        for number, line in enumerate(file, 1):
+            if "\0" in line:
+                raise UserError(f"a NUL byte in {path}, line {number}: save the list as UTF-8 text")
+            yield line

@@ -33,6 +33,7 @@ class Summary:
     rows_renamed: int = 0
     unknown: dict[str, int] = field(default_factory=dict)
     passed_over: dict[str, int] = field(default_factory=dict)
+    passed_over_first: dict[str, list[str]] = field(default_factory=dict)  # the first few of each
     lists_not_found: list[str] = field(default_factory=list)
     skipped_file: str = ""
 
@@ -52,7 +53,8 @@ class Summary:
         if self.unknown:
             lines.append(f"  left out as unknown: {counts_text(self.unknown)}")
         if self.passed_over:
-            lines.append(f"  not part of the layout: {counts_text(self.passed_over)}")
+            passed_over = passed_over_text(self.passed_over, self.passed_over_first)
+            lines.append(f"  not part of the layout: {passed_over}")
         if self.repeated:
             lines.append(f"  listed more than once: {self.repeated} rows, one kept of each")
         if self.rows_renamed:
@@ -70,6 +72,14 @@ def counts_text(counts: dict[str, int]) -> str:
     """The most frequent words and how often each was met."""
     shown = [f"{word!r} x {count}" for word, count in Counter(counts).most_common(SHOWN)]
     return ", ".join(shown) + (" ..." if len(counts) > SHOWN else "")
+
+
+def passed_over_text(counts: dict[str, int], first: dict[str, list[str]]) -> str:
+    """Why files were passed over, how many, and the first of each."""
+    return "; ".join(
+        f"{what} x {count} ({', '.join(first[what])}{' ...' if count > len(first[what]) else ''})"
+        for what, count in counts.items()
+    )
 
 
 class Skipped:

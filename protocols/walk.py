@@ -6,25 +6,36 @@ import heapq
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 SORTED_IN_MEMORY = 500_000  # names; a longer folder or list is sorted in runs on disk
 
 
-def walk(top: str, suffixes: tuple[str, ...], *, any_case: bool = False) -> Iterator[str]:
+def walk(
+    top: str,
+    suffixes: tuple[str, ...],
+    *,
+    any_case: bool = False,
+    passed_over: Callable[[str], object] | None = None,
+) -> Iterator[str]:
     """Paths of the files below `top` with one of the suffixes, in the order of `sorted(paths)`.
 
     Names that begin with a dot are left out and linked folders are followed (a link back to a
     folder it lies in is not). One folder's names are held at a time, at most `SORTED_IN_MEMORY`.
+    `passed_over` is told of the files with a suffix in capitals that are not asked for.
     """
-    yield from _walk(top, suffixes, any_case, (_identity(top),))
+
+    def entries(folder: str) -> Iterator[str]:
+        return _entries(folder, suffixes, any_case, passed_over)
+
+    yield from _walk(top, entries, (_identity(top),))
 
 
-def _walk(top, suffixes, any_case, ancestors) -> Iterator[str]:
-    for name in sort_texts(_entries(top, suffixes, any_case)):
-        path = f"{top}/{name}"
+def _walk(top: str, entries: Callable, ancestors: tuple) -> Iterator[str]:
+    for name in sort_texts(entries(top)):
+        path = os.path.join(top, name)
         if not name.endswith("/"):
             yield path
             continue
@@ -32,7 +43,7 @@ def _walk(top, suffixes, any_case, ancestors) -> Iterator[str]:
         identity = _identity(path) if os.path.islink(path) else None
         if identity is None or identity not in ancestors:
             below = identity or _identity(path)
-            yield from _walk(path, suffixes, any_case, (*ancestors, below))
+            yield from _walk(path, entries, (*ancestors, below))
 
 
 def _identity(folder: str) -> tuple[int, int]:
@@ -40,17 +51,26 @@ def _identity(folder: str) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _entries(folder: str, suffixes: tuple[str, ...], any_case: bool) -> Iterator[str]:
+def _entries(folder: str, suffixes, any_case: bool, passed_over) -> Iterator[str]:
     """Names in a folder; a folder's name ends in `/`, which puts it where its files sort."""
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
             if name.startswith("."):
                 continue
-            if entry.is_dir():
+            if _is_folder(entry):
                 yield name + "/"
             elif (name.lower() if any_case else name).endswith(suffixes):
                 yield name
+            elif passed_over and name.lower().endswith(suffixes):
+                passed_over(os.path.join(folder, name))
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself: left to the reader of its header
+        return False
 
 
 def sort_texts(texts: Iterable[str]) -> Iterator[str]:

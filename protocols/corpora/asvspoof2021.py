@@ -37,7 +37,7 @@ CORPORA = tuple(
         sources=("VCTK",),
         role=TRAIN,
         training="all",
-        lists=(f"ASVspoof2021-{part}.txt", "trial_metadata.txt"),
+        lists=(f"ASVspoof2021-{part}.txt or trial_metadata.txt",),  # one, under either name
     )
     for part, fields, record in (("LA", 8, 4837263), ("DF", 13, 4835108))
 )

@@ -7,7 +7,7 @@ def items(source):
     shapes = "{generator}/{stem}.wav", "{generator}/{deeper*}/{stem}.wav"
     for path, p in source.files("WaveFake/generated_audio", *shapes):
         if hasattr(p, "deeper"):  # not listed by the release
-            source.pass_over("files in a folder below the generator's")
+            source.pass_over("files in a folder below the generator's", path)
             continue
         if "jsut" in p.generator:
             language = "JA"

@@ -43,11 +43,11 @@ def below(folder: str, data_folder: str) -> str:
     """A folder as the user names it, as a path below the data folder."""
     for place in (os.path.join(data_folder, folder), folder):
         if os.path.isdir(place):
-            place = os.path.abspath(place)
+            place, top = os.path.abspath(place), data_folder.rstrip("/") + "/"
             if place == data_folder:
                 return ""
-            if place.startswith(data_folder + "/"):
-                return place[len(data_folder) + 1 :]
+            if place.startswith(top):
+                return place[len(top) :]
             raise UserError(f"{folder} is not below the data folder {data_folder}")
     raise UserError(f"no folder {folder}: give one below the data folder {data_folder}")
 

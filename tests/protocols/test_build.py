@@ -15,6 +15,7 @@ import soundfile
 
 from dataio.audio import load_waveform
 from protocols.schema import COLUMNS, SAMPLE_RATE
+from protocols.source import Source
 
 AISHELL = "AIShell3/train/wav/SSB0001"
 ADD = "ADD2023/Track1.2/testR2"
@@ -181,6 +182,55 @@ def test_metadata_names_a_key_file_or_the_folder_it_is_in(
     assert read("out.csv")[0]["ID"] == "ASV21LA-LA_E_1"
 
 
+CODECFAKE = {"train": "a.wav real 0\n", "dev": "b.wav fake 1\n", "C7": "c.wav fake 7\n"}
+
+
+@pytest.fixture
+def codecfake(write_text, write_audio, tmp_path):
+    """Codecfake, its three lists in the folder `lists` of the working directory."""
+    for part, line in CODECFAKE.items():
+        write_text(f"lists/{part}.txt", line, folder=tmp_path)
+        for other in CODECFAKE:  # each list would find its files in each part
+            write_audio(f"Codecfake/{other}/{line.split()[0]}")
+
+
+def test_one_metadata_file_of_several_is_that_list_and_no_other(codecfake, protocols):
+    status, out, _ = build(protocols, "Codecfake", "--metadata", "lists/dev.txt")
+    assert status == 0
+    assert [(row["ID"], row["Proportion"]) for row in read("out.csv")] == [("Codecf-b", "valid")]
+    assert "list not found: train.txt (--metadata is lists/dev.txt)" in out
+    assert "list not found: C7.txt" in out
+
+
+def test_a_folder_of_metadata_gives_every_list(codecfake, protocols):
+    assert build(protocols, "Codecfake", "--metadata", "lists")[0] == 0
+    assert [row["ID"] for row in read("out.csv")] == ["Codecf-a", "Codecf-b", "Codecf-c"]
+
+
+@pytest.mark.parametrize("database", ["Codecfake", "ASVspoof2019-LA", "ASVspoof5", "DECRO",
+                                      "SpoofCeleb"])  # fmt: skip
+def test_a_metadata_file_with_the_name_of_no_list_is_refused(database, codecfake, protocols):
+    os.rename("lists/dev.txt", "lists/labels.txt")
+    status, _, err = build(protocols, database, "--metadata", "lists/labels.txt")
+    assert status == 2
+    assert "lists/labels.txt has the name of no list of this database" in err
+    assert "give the folder that holds them" in err
+
+
+def test_one_metadata_file_is_not_several_lists_of_ones_own_database_either(protocols, codecfake):
+    Path("mine.py").write_text(
+        "from protocols.corpus import Corpus, Item\n"
+        "def items(source):\n"
+        "    for name in ('real.txt', 'fake.txt'):\n"
+        "        for where, (file,) in source.lines(f'Mine/{name}', fields=1):\n"
+        "            yield Item(f'Mine/{file}', file, name[:4], where=where)\n"
+        "CORPUS = Corpus('Mine', items, prefix='Mine-', contents='', folder='', link='')\n"
+    )
+    Path("all.txt").write_text("a.wav\n")
+    status, _, err = build(protocols, "mine.py", "--metadata", "all.txt")
+    assert (status, "all.txt cannot be both real.txt and fake.txt" in err) == (2, True)
+
+
 def test_a_missing_metadata_file_is_refused(protocols, tmp_path):
     (tmp_path / "data").mkdir()
     status, _, err = build(protocols, "ASVspoof2021-LA", "--metadata", "nowhere.txt")
@@ -195,6 +245,35 @@ def test_an_unknown_column_header_is_refused(protocols, write_text):
     assert "no column 'file'" in err
 
 
+DSD = (
+    "Utterence name (file name),Language,Speaker name,label,Model,subset\n"
+    "a.wav,English,x,bonafide,-,train\n"
+    "{name},English,x,spoof,VITS,train\n"
+)
+
+
+@pytest.mark.parametrize("name", ["../x/0.wav", "/x/0.wav", "", "./a.wav", "b/../a.wav", ".."])
+def test_a_listed_name_that_leads_elsewhere_is_refused(name, protocols, write_text, write_audio):
+    write_audio("x/0.wav")
+    write_audio("DSD/a.wav")
+    write_text("DSD/DSD_corpus_v1.csv", DSD.format(name=name))
+    status, _, err = build(protocols, "DSD")
+    assert status == 2
+    assert "DSD_corpus_v1.csv, line 3 is no plain path" in err
+    assert not Path("out.csv").exists()
+    status, out, _ = build(protocols, "DSD", "--skip_unknown")
+    assert (status, "'file names that are no plain path' x 1" in out) == (0, True)
+    assert [row["ID"] for row in read("out.csv")] == ["DSD-a"]
+
+
+@pytest.mark.parametrize("lists", ["label.txt", "DSD_corpus_v1.csv"])
+def test_a_list_that_is_no_utf8_text_is_refused(lists, protocols, write_text):
+    database, folder = ("ADD2023", ADD) if lists == "label.txt" else ("DSD", "DSD")
+    write_text(f"{folder}/{lists}", "").write_text("a.wav genuine\n", encoding="utf-16")
+    status, _, err = build(protocols, database)
+    assert (status, f"a NUL byte in" in err and f"{lists}, line 1" in err) == (2, True)
+
+
 # ---------------------------------------------------------------------- paths
 
 
@@ -205,6 +284,18 @@ def test_paths_have_one_slash_after_root_however_the_folder_is_written(
     write_audio("AIShell3/train/wav/data/data.wav")
     protocols("build", "AIShell3", "--data_folder", folder, "--output", "out.csv")
     assert read("out.csv")[0]["Path"] == "$ROOT/AIShell3/train/wav/data/data.wav"
+
+
+def test_the_data_folder_may_be_the_root_of_all(protocols, write_audio, tmp_path):
+    path = write_audio("calls/a.wav")
+    top = str(tmp_path / "data/calls")[1:]
+    rows = [(top + "/a.wav", "a")]
+    Path("list.txt").write_text(f"{path}\n/{path}\n{top}/a.wav\n")
+    for source in (Source("/"), Source("/", file_list="list.txt"), Source("//")):
+        assert [(path, p.stem) for path, p in source.files(top, "{stem}.wav")] == rows
+    arguments = ["--data_folder", "/", "--real", path.parent, "--output", "out.csv"]
+    assert protocols("folders", "Mine", *arguments)[0] == 0
+    assert read("out.csv")[0]["Path"] == f"$ROOT{path}"
 
 
 def test_nothing_found_is_an_error_unless_an_empty_protocol_is_wanted(protocols, tmp_path):
@@ -339,12 +430,74 @@ def test_listed_files_that_are_gone_are_missing_not_rows(protocols, write_audio)
     assert len(read("out.csv")) == 1
 
 
+def test_what_a_file_list_names_in_vain_is_counted_and_named(protocols, write_audio):
+    fits = "LibriTTS/dev-clean/1/2/1_2_3.wav"
+    for name in (fits, "LibriTTS/dev-clean/1/2/1_2_4.WAV", "Other/x.wav"):
+        write_audio(name)
+    vain = ["LibriTTS/dev-clean/1/2/1_2_4.WAV", "Other/x.wav", "LibriTTS/list.tsv",
+            "LibriTTS/dev-clean/.old/2/1_2_3.wav"]  # fmt: skip
+    vain += [f"Other/{number}.wav" for number in range(5)]
+    Path("list.txt").write_text("\n".join(["", *vain, " ", fits, "", ""]))
+    arguments = ["--file_list", "list.txt", "--json", "summary.json"]
+    status, out, _ = build(protocols, "LibriTTS", *arguments)
+    assert status == 0
+    assert len(read("out.csv")) == 1
+    assert "extension in capitals x 1 (LibriTTS/dev-clean/1/2/1_2_4.WAV)" in out
+    assert "not below LibriTTS x 6 (Other/0.wav" not in out  # the first as listed
+    assert "not below LibriTTS x 6 (Other/x.wav, Other/0.wav, Other/1.wav ...)" in out
+    assert "another extension x 1 (LibriTTS/list.tsv)" in out
+    assert "hidden, by a dot before the name x 1 (LibriTTS/dev-clean/.old" in out
+    assert sum(json.loads(Path("summary.json").read_text())["passed_over"].values()) == 9
+
+
+def test_a_file_list_of_another_database_is_refused_with_what_it_names(protocols, write_audio):
+    write_audio("Other/x.wav")
+    Path("list.txt").write_text("Other/x.wav\n")
+    status, _, err = build(protocols, "LibriTTS", "--file_list", "list.txt")
+    assert (status, "not below LibriTTS x 1 (Other/x.wav)" in err) == (2, True)
+
+
+def test_the_walk_says_which_files_it_passes_over_for_their_capitals(protocols, write_audio):
+    write_audio(f"{AISHELL}/a.wav")
+    write_audio(f"{AISHELL}/b.WAV")
+    status, out, _ = build(protocols, "AIShell3")
+    assert status == 0
+    assert f"not part of the layout: extension in capitals x 1 ({AISHELL}/b.WAV)" in out
+
+
 def test_a_listed_file_elsewhere_is_refused(protocols, write_audio):
     write_audio("LibriTTS/dev-clean/1/2/1_2_3.wav")
     Path("list.txt").write_text("../elsewhere/x.wav\n")
     status, _, err = build(protocols, "LibriTTS", "--file_list", "list.txt")
     assert status == 2
     assert "list.txt, line 1" in err
+
+
+# ---------------------------------------------------------------------- files that are none
+
+
+def test_what_cannot_be_opened_is_skipped_and_the_build_goes_on(protocols, write_audio, tmp_path):
+    folder = write_audio(f"{AISHELL}/a.wav").parent
+    (folder / "loop.wav").symlink_to("loop.wav")
+    (folder / "circle").symlink_to("circle")
+    (folder / "gone.wav").symlink_to("nowhere.wav")
+    os.mkfifo(folder / "pipe.wav")
+    status, out, _ = build(protocols, "AIShell3")
+    assert status == 0
+    assert "1 missing and 2 unreadable" in out
+    assert [row["ID"] for row in read("out.csv")] == ["AIShell3-SSB0001-a"]
+    reasons = {Path(row["Path"]).name: row["Reason"] for row in read("out.skipped.csv")}
+    assert "Too many levels of symbolic links" in reasons["loop.wav"]
+    assert reasons["pipe.wav"] == "it is no regular file"
+
+
+def test_a_listed_name_that_is_too_long_is_skipped(protocols, write_audio):
+    fits = "LibriTTS/dev-clean/1/2/1_2_3.wav"
+    write_audio(fits)
+    Path("list.txt").write_text(f"{fits}\nLibriTTS/dev-clean/1/2/{'x' * 300}.wav\n")
+    status, out, _ = build(protocols, "LibriTTS", "--file_list", "list.txt")
+    assert (status, "0 missing and 1 unreadable" in out) == (0, True)
+    assert "File name too long" in read("out.skipped.csv")[0]["Reason"]
 
 
 # ---------------------------------------------------------------------- durations

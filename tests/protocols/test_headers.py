@@ -25,10 +25,10 @@ def read(folder, cache=None, names=NAMES):
 
 def test_headers_and_problems_come_back_as_they_were(folder, tmp_path):
     first = read(folder)
-    with HeaderCache(tmp_path / "h.sqlite") as cache:
+    with HeaderCache(tmp_path / "h.sqlite", tmp_path) as cache:
         assert read(folder, cache) == first
         assert cache.fresh == 3  # a file that is not there is not remembered
-    with HeaderCache(tmp_path / "h.sqlite") as cache:
+    with HeaderCache(tmp_path / "h.sqlite", tmp_path) as cache:
         assert read(folder, cache) == first
         assert cache.fresh == 0
     assert (first["b.wav"].sample_rate, first["b.wav"].seconds) == (8000, 1.0)
@@ -37,28 +37,42 @@ def test_headers_and_problems_come_back_as_they_were(folder, tmp_path):
 
 
 def test_a_file_with_another_size_or_time_is_read_again(folder, write_audio, tmp_path):
-    with HeaderCache(tmp_path / "h.sqlite") as cache:
+    with HeaderCache(tmp_path / "h.sqlite", tmp_path) as cache:
         read(folder, cache)
     path = write_audio("a.wav", seconds=2)
     os.utime(os.path.join(folder, "b.wav"), ns=(0, 0))
-    with HeaderCache(tmp_path / "h.sqlite") as cache:
+    with HeaderCache(tmp_path / "h.sqlite", tmp_path) as cache:
         assert read(folder, cache)["a.wav"].seconds == 2
         assert cache.fresh == 2
     assert path.exists()
 
 
+def test_headers_of_another_data_folder_are_no_memory_of_this_one(folder, write_audio, tmp_path):
+    first = os.path.join(folder, "a.wav")
+    other = write_audio("a.wav", rate=8000, seconds=0.5, folder=tmp_path / "other")
+    assert os.path.getsize(first) == os.path.getsize(other)
+    os.utime(first, ns=(0, 0))
+    os.utime(other, ns=(0, 0))
+    link = tmp_path / "link"
+    link.symlink_to(other.parent)
+    for target, rate, fresh in ((folder, 16000, 1), (other.parent, 8000, 1), (link, 8000, 0)):
+        with HeaderCache(tmp_path / "h.sqlite", target) as cache:
+            found = read(str(target), cache, ["a.wav"])
+            assert (found["a.wav"].sample_rate, cache.fresh) == (rate, fresh)
+
+
 def test_a_file_that_was_repaired_is_no_longer_unreadable(folder, write_audio, tmp_path):
-    with HeaderCache(tmp_path / "h.sqlite") as cache:
+    with HeaderCache(tmp_path / "h.sqlite", tmp_path) as cache:
         read(folder, cache)
         write_audio("broken.wav")
         assert read(folder, cache)["broken.wav"].seconds == 0.25
 
 
 def test_a_new_way_of_reading_headers_forgets_the_old_ones(folder, tmp_path, monkeypatch):
-    with HeaderCache(tmp_path / "h.sqlite") as cache:
+    with HeaderCache(tmp_path / "h.sqlite", tmp_path) as cache:
         read(folder, cache)
     monkeypatch.setattr(headers, "CACHE_VERSION", headers.CACHE_VERSION + 1)
-    with HeaderCache(tmp_path / "h.sqlite") as cache:
+    with HeaderCache(tmp_path / "h.sqlite", tmp_path) as cache:
         read(folder, cache)
         assert cache.fresh == 3
 
@@ -66,7 +80,7 @@ def test_a_new_way_of_reading_headers_forgets_the_old_ones(folder, tmp_path, mon
 def test_a_name_that_is_not_utf8_is_unreadable_and_said(folder, tmp_path):
     name = os.fsdecode(b"b\xe9.wav")
     os.rename(os.path.join(folder, "b.wav"), os.path.join(folder, name))
-    with HeaderCache(tmp_path / "h.sqlite") as cache:
+    with HeaderCache(tmp_path / "h.sqlite", tmp_path) as cache:
         found = read(folder, cache, [name, "a.wav"])
     assert found[name] == Problem("unreadable", "its name is not UTF-8: rename it")
     assert found["a.wav"].seconds == 0.25
@@ -74,14 +88,17 @@ def test_a_name_that_is_not_utf8_is_unreadable_and_said(folder, tmp_path):
 
 def test_a_file_that_is_no_memory_of_headers_is_refused(tmp_path):
     (tmp_path / "h.sqlite").write_text("these are no headers, and it is long enough to be read" * 9)
-    with pytest.raises(UserError, match="--no_cache"), HeaderCache(tmp_path / "h.sqlite"):
+    with pytest.raises(UserError, match="--no_cache"), HeaderCache(tmp_path / "h.sqlite", tmp_path):
         pass
 
 
 def test_two_builds_of_one_output_at_a_time_are_refused(tmp_path):
-    with HeaderCache(tmp_path / "h.sqlite") as first:
+    with HeaderCache(tmp_path / "h.sqlite", tmp_path) as first:
         first.put([])
-        with pytest.raises(UserError, match="another build"), HeaderCache(tmp_path / "h.sqlite"):
+        with (
+            pytest.raises(UserError, match="another build"),
+            HeaderCache(tmp_path / "h.sqlite", tmp_path),
+        ):
             pass
-    with HeaderCache(tmp_path / "h.sqlite"):
+    with HeaderCache(tmp_path / "h.sqlite", tmp_path):
         pass
