@@ -63,9 +63,9 @@ class Corpus:
     """A database: its generator, and what `python -m protocols list` says of it.
 
     `folder` is the layout expected below the data folder and `lists` the metadata files that may
-    lie elsewhere (`build --metadata`), one text a list. `sources` are the corpora its speech was taken from;
-    `training` and `validation` say which parts served in the released models' post-training
-    (databases of the release only, as published), `role` which published merge list it is in.
+    lie elsewhere (`build --metadata`), one text a list. `sources` are the corpora its speech was
+    taken from; `training` and `validation` say which parts served in the released models'
+    post-training and `role` which published merge list it is in: databases of the release only.
     `csv` is the published file name when it is not `<name>.csv`. `variants` are the words
     `build --variant` takes, the first one the default, and `variant_csv` their file names where
     they differ. With `split_files` the rows go to one file a proportion (`<name>_train.csv` ...).

@@ -271,7 +271,7 @@ def test_a_list_that_is_no_utf8_text_is_refused(lists, protocols, write_text):
     database, folder = ("ADD2023", ADD) if lists == "label.txt" else ("DSD", "DSD")
     write_text(f"{folder}/{lists}", "").write_text("a.wav genuine\n", encoding="utf-16")
     status, _, err = build(protocols, database)
-    assert (status, f"a NUL byte in" in err and f"{lists}, line 1" in err) == (2, True)
+    assert (status, "a NUL byte in" in err and f"{lists}, line 1" in err) == (2, True)
 
 
 # ---------------------------------------------------------------------- paths
