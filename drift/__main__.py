@@ -1,17 +1,21 @@
 """python -m drift fit | compare | rank: the shell around the package.
 
-Exit codes: 0 no drift, 1 drift (see --fail-on), 2 a mistake in usage or input, 3 too little data.
+Exit codes: 0 no drift, 1 drift (see --fail-on), 2 a mistake in usage or input, 3 too little data,
+70 a defect of the toolkit (its traceback is for the bug report, and it says nothing about drift).
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Sequence
 
 from protocols.schema import UserError
 
-OK, DRIFTED, MISTAKE, INSUFFICIENT = 0, 1, 2, 3
+OK, DRIFTED, MISTAKE, INSUFFICIENT, DEFECT = 0, 1, 2, 3, 70  # 70: EX_SOFTWARE of sysexits.h
+LEAST = {"seed": 0, "max_rows": 0, "top": 1, "draws": 1}
+OF_WINDOWS = ("step", "time", "k_of_n")
 FAIL_ON = {"never": (), "warn": ("warn", "alarm"), "alarm": ("alarm",)}
 
 
@@ -37,8 +41,8 @@ def build_parser() -> argparse.ArgumentParser:
     compare.add_argument("--draws", type=int, default=200, help="relabellings (200)")
     compare.add_argument("--window", help="rows (500) or time (7d, 12h) in a window")
     compare.add_argument("--step", help="from window to window (default: no overlap)")
-    compare.add_argument("--time", help="column with the time of each row (ISO dates)")
-    compare.add_argument("--k_of_n", type=int, nargs=2, default=(2, 3), metavar=("K", "N"),
+    compare.add_argument("--time", help="column with the time of each row (ISO dates; UTC)")
+    compare.add_argument("--k_of_n", type=int, nargs=2, metavar=("K", "N"),
                          help="windows that must alarm among how many (2 3)")  # fmt: skip
     compare.add_argument("--fail-on", choices=FAIL_ON, default="alarm", help="exit 1 from (alarm)")
     compare.add_argument("--json", help="write everything as JSON")
@@ -64,6 +68,18 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max_rows", type=int, default=12_000, help="a larger file is subsampled; 0: never (12000)"
     )
+
+
+def check_values(args: argparse.Namespace) -> None:
+    """Refuse numbers without meaning, and options that would change nothing."""
+    for name, least in LEAST.items():
+        value = getattr(args, name, least)
+        if value < least:
+            raise UserError(f"--{name} {value} has no meaning: give {least} or more")
+    if getattr(args, "window", "") is None:
+        for name in OF_WINDOWS:
+            if getattr(args, name) is not None:
+                raise UserError(f"--{name} is about windows: give their size with --window")
 
 
 def read_sample(args: argparse.Namespace, columns: Sequence[str]):
@@ -120,6 +136,7 @@ def run_compare(args: argparse.Namespace) -> int:
     from drift.distances import DEFAULT_DISTANCES, DISTANCES
     from drift.outputs import describe, write_json
     from drift.reference import load_reference
+    from drift.windows import K_OF_N
 
     chosen = args.distances or DEFAULT_DISTANCES
     request = Request(
@@ -131,7 +148,7 @@ def run_compare(args: argparse.Namespace) -> int:
         window=args.window,
         step=args.step,
         time=args.time,
-        rule=tuple(args.k_of_n),
+        rule=tuple(args.k_of_n or K_OF_N),
     )
     reference = load_reference(args.reference)
     args.group = reference.group
@@ -156,8 +173,12 @@ def run_rank(args: argparse.Namespace) -> int:
 
     reference = load_reference(args.reference)
     incoming = read_sample(args, [])
-    reference.check(incoming)
+    for note in reference.check(incoming):
+        print(f"note: {note}", file=sys.stderr)
     files = rank_files(reference, incoming, args.top)
+    if not files:
+        print(f"{incoming.name} holds no row: there is nothing to rank")
+        return INSUFFICIENT
     print(describe_files(files))
     if args.output:
         write_ranking(args.output, files)
@@ -167,13 +188,20 @@ def run_rank(args: argparse.Namespace) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     try:
+        check_values(args)
         return args.run(args)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return MISTAKE
     except OSError as error:
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        where = f"{error.filename}: {error.strerror}" if error.filename else error
+        print(f"error: {where}", file=sys.stderr)
         return MISTAKE
+    except Exception as error:
+        # Python itself would exit with 1, which says "drift".
+        traceback.print_exc()
+        print(f"error: a defect of the toolkit ({error!r}): please report it", file=sys.stderr)
+        return DEFECT
 
 
 if __name__ == "__main__":

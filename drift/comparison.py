@@ -46,6 +46,10 @@ class Request:
         unknown = [name for name in self.distances if name not in DISTANCES]
         if unknown:
             raise UserError(f"no distance {unknown[0]!r}: choose from {', '.join(DISTANCES)}")
+        for option, given in (("--by", self.by), ("--distances", self.distances)):
+            twice = [name for place, name in enumerate(given) if name in given[:place]]
+            if twice:
+                raise UserError(f"{option} names {twice[0]!r} twice: name it once")
         if not 0 < self.alpha < 0.5:
             raise UserError(f"--alpha {self.alpha} is no level: choose between 0 and 0.5")
         if self.draws * self.family_alpha < 1:
@@ -85,11 +89,22 @@ class Comparison:
 
 def compare(reference: Reference, incoming: EmbeddingSet, request: Request) -> Comparison:
     """Compare; refuses embeddings that are not comparable (`Reference.check`)."""
-    notes = reference.check(incoming) + _subsample_notes(reference, incoming)
+    notes = reference.check(incoming) + _subsample_notes(reference, incoming, request)
     plan = Plan(
         request.distances, request.draws, request.seed, request.family_alpha, reference.group
     )
     results, p = run_plan(plan, reference, incoming)
+    if len(incoming) == 0:
+        return Comparison(
+            status="insufficient",
+            p=p,
+            results=results,
+            request=request,
+            reference=reference,
+            incoming=incoming,
+            eer=(equal_error_rate(reference.sample), float("nan")),
+            notes=[*notes, f"{incoming.name} holds no row: there is nothing to compare"],
+        )
     slices = {column: compare_slices(plan, reference, incoming, column) for column in request.by}
     windows = None
     if request.window is not None:
@@ -136,7 +151,7 @@ def _drifted(reference: Reference, incoming: EmbeddingSet) -> list[DriftedFile]:
     return rank_files(reference, incoming, DRIFTED_FILES)
 
 
-def _subsample_notes(reference: Reference, incoming: EmbeddingSet) -> list[str]:
+def _subsample_notes(reference: Reference, incoming: EmbeddingSet, request: Request) -> list[str]:
     notes = []
     kept = len(reference.sample) + reference.scale.rows
     if reference.sample.total_rows and reference.sample.total_rows > kept:
@@ -145,5 +160,8 @@ def _subsample_notes(reference: Reference, incoming: EmbeddingSet) -> list[str]:
             f"drawn with seed {reference.seed}"
         )
     if incoming.total_rows and incoming.total_rows > len(incoming):
-        notes.append(f"incoming: {len(incoming):,} of {incoming.total_rows:,} rows, a seeded draw")
+        notes.append(
+            f"incoming: {len(incoming):,} of {incoming.total_rows:,} rows, "
+            f"drawn with seed {request.seed}"
+        )
     return notes

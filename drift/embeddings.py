@@ -7,7 +7,9 @@ passes a finite check whether it is kept or not. Nothing is ever unpickled.
 from __future__ import annotations
 
 import json
+import re
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,11 +17,14 @@ from typing import BinaryIO
 
 import numpy as np
 
-from protocols.schema import UserError
+from protocols.schema import FAKE, REAL, UNKNOWN, UserError
 
 DEFAULT_MAX_ROWS = 12_000
 _BLOCK_BYTES = 1 << 26
 _RESERVED = ("ids", "labels", "logits", "embeddings", "meta")
+_NUMBERED = re.compile(r"(.*?)(\d+)")
+# Besides ValueError and OSError: what zipfile raises for a damaged, encrypted or foreign archive.
+_UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,8 @@ def embedding_set(embeddings: np.ndarray, *, name: str = "embeddings", **known) 
         if known["logits"].shape != (rows, 2):
             raise UserError(f"logits of {name} have shape {known['logits'].shape}: expected (N, 2)")
         _refuse_non_finite(known["logits"], ids, f"logits in {name}")
+    if known.get("labels") is not None:
+        known["labels"] = _checked_labels(known["labels"], ids, name)
     _refuse_non_finite(embeddings, ids, f"embedding in {name}")
     return EmbeddingSet(embeddings=embeddings, name=name, **known)
 
@@ -116,6 +123,18 @@ def embedding_set(embeddings: np.ndarray, *, name: str = "embeddings", **known) 
 def _check_length(values: np.ndarray, rows: int, what: str) -> None:
     if len(values) != rows:
         raise UserError(f"{what}: {len(values)} entries for {rows} embeddings")
+
+
+def _checked_labels(labels: np.ndarray, ids: np.ndarray, name: str) -> np.ndarray:
+    """(N,) int8 of 1 real, 0 fake, -1 unknown; refused by ID where it is anything else."""
+    known = np.isin(labels, (REAL, FAKE, UNKNOWN)) & (labels.dtype.kind in "biuf")
+    if labels.shape != ids.shape or not known.all():
+        row = int(np.argmin(known)) if known.shape == ids.shape else 0
+        raise UserError(
+            f"the label of ID {str(ids[row])!r} in {name} is {labels[row].tolist()!r}: expected "
+            f"{REAL} (real), {FAKE} (fake) or {UNKNOWN} (unknown)"
+        )
+    return labels.astype(np.int8)
 
 
 def _refuse_non_finite(values: np.ndarray, ids: np.ndarray | None, what: str, start: int = 0):
@@ -146,7 +165,7 @@ def read_embeddings(
 
     try:
         return reader(path, choose)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise UserError(f"{path} cannot be read as embeddings: {error}") from error
 
 
@@ -202,7 +221,7 @@ def _read_npy(path: Path, choose: Choose) -> EmbeddingSet:
 
 
 def _embedding_member(archive: zipfile.ZipFile) -> str:
-    names = [name.removesuffix(".npy") for name in archive.namelist()]
+    names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
     if "embeddings" in names:
         return "embeddings"
     matrices = []
@@ -226,11 +245,11 @@ def _read_npz(path: Path, choose: Choose) -> EmbeddingSet:
     known: dict = {"ids": np.array([f"row-{i:07d}" for i in rows]), "columns": {}}
     with np.load(path, allow_pickle=False) as archive:
         for name in archive.files:
-            if name == member:
+            values = None if name == member else archive[name]
+            if not isinstance(values, np.ndarray):  # a member that is no .npy comes as bytes
                 continue
-            values = archive[name]
             if name == "meta":
-                known["meta"] = json.loads(str(values))
+                known["meta"] = _parse_meta(str(values))
             elif name in _RESERVED:
                 _check_length(values, total, f"array {name!r} of {path.name}")
                 known[name] = values[rows]
@@ -239,78 +258,137 @@ def _read_npz(path: Path, choose: Choose) -> EmbeddingSet:
     return embedding_set(embeddings, total_rows=total, name=path.name, **known)
 
 
-def _parquet_matrix(batch, names: list[str]) -> np.ndarray:
+def _parse_meta(text: str | bytes) -> dict:
+    try:
+        meta = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"its 'meta' is no JSON ({error})") from error
+    if not isinstance(meta, dict):
+        raise ValueError(f"its 'meta' holds a {type(meta).__name__}, expected a JSON object")
+    return meta
+
+
+def _list_matrix(column, name: str, start: int) -> np.ndarray:
+    """(rows, width) of a Parquet list column; `start` is the file's row of its first one."""
+    import pyarrow.compute as pc
+
+    if column.null_count:
+        row = start + int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
+        raise ValueError(f"row {row} has no list in column {name!r}: leave that row out")
+    lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
+    width = int(lengths[0]) if len(lengths) else 0
+    if (lengths != width).any():
+        place = int(np.argmax(lengths != width))
+        raise ValueError(
+            f"row {start + place} has {lengths[place]} numbers in column {name!r}, "
+            f"row {start} has {width}: write every list with one length"
+        )
+    return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), width)
+
+
+def _parquet_matrix(batch, names: list[str], start: int) -> np.ndarray:
     """(rows, D) float32 of a list column, or of several numeric columns side by side."""
     if len(names) == 1 and hasattr(batch.column(names[0]), "flatten"):
-        column = batch.column(names[0])
-        flat = column.flatten().to_numpy(zero_copy_only=False)
-        if len(column) and len(flat) % len(column):
-            raise ValueError(f"the lists of column {names[0]!r} differ in length")
-        return flat.reshape(len(column), -1).astype(np.float32)
+        return _list_matrix(batch.column(names[0]), names[0], start).astype(np.float32)
     columns = [batch.column(name).to_numpy(zero_copy_only=False) for name in names]
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def _parquet_layout(schema) -> tuple[list[str], str | None]:
-    """Which columns are the embedding, and which one is the ID."""
+def _parquet_embedding(schema) -> list[str]:
+    """The columns that are the embedding: a list column, or numbered columns in that order."""
     import pyarrow as pa
 
-    identifier = next((n for n in ("ID", "id", "ids") if n in schema.names), None)
     for name in ("embedding", "embeddings"):
-        if name in schema.names:
-            return [name], identifier
-    plain = [f.name for f in schema if pa.types.is_floating(f.type)]
-    if not plain:
-        raise ValueError("it has neither a column 'embedding' nor numeric columns")
-    return plain, identifier
+        if name not in schema.names:
+            continue
+        kind = schema.field(name).type
+        listed = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+        if not (listed or pa.types.is_fixed_size_list(kind)) or not (
+            pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)
+        ):
+            raise ValueError(f"its column {name!r} is of type {kind}: expected lists of numbers")
+        return [name]
+    families: dict[str, list[tuple[int, str]]] = {}
+    for field_ in schema:
+        numbered = _NUMBERED.fullmatch(field_.name)
+        if numbered and pa.types.is_floating(field_.type):
+            families.setdefault(numbered[1], []).append((int(numbered[2]), field_.name))
+    if not families:
+        raise ValueError("it has neither a column 'embedding' nor numbered ones (d0, d1, ...)")
+    if len(families) > 1:
+        smallest = min(families.values(), key=len)
+        raise ValueError(
+            f"column {smallest[0][1]!r} may be a dimension or not, with "
+            f"{' and '.join(f'{prefix}...' for prefix in families)} numbered: rename it"
+        )
+    (prefix, members), *_ = families.items()
+    members.sort()
+    for expected, (number, name) in enumerate(members, start=min(members[0][0], 1)):
+        if number != expected:
+            raise ValueError(f"its column {name!r} comes where {prefix}{expected} is expected")
+    return [name for _, name in members]
 
 
 def _read_parquet(path: Path, choose: Choose) -> EmbeddingSet:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        file = pq.ParquetFile(path)
-    except pa.ArrowInvalid as error:
-        raise ValueError(str(error)) from error
-    matrix, identifier = _parquet_layout(file.schema_arrow)
+    file = pq.ParquetFile(path)
+    schema = file.schema_arrow
+    matrix = _parquet_embedding(schema)
     total = file.metadata.num_rows
     chosen = choose(total)
     rows = np.arange(total) if chosen is None else chosen
-    others = [n for n in file.schema_arrow.names if n not in matrix]
-    kept: dict[str, list] = {name: [] for name in others}
-    blocks, start = [], 0
+    kept: dict[str, list] = {
+        f.name: [] for f in schema if f.name not in matrix and not pa.types.is_nested(f.type)
+    }
+    blocks, logits, start = [], [], 0
     for batch in file.iter_batches(batch_size=8192):
         low, high = np.searchsorted(rows, [start, start + len(batch)])
-        block = _parquet_matrix(batch, matrix)
+        block = _parquet_matrix(batch, matrix, start)
         _refuse_non_finite(block, None, f"embedding in {path.name}", start)
         picked = rows[low:high] - start
         blocks.append(block[picked])
-        for name in others:
-            kept[name].extend(batch.column(name).take(pa.array(picked)).to_pylist())
+        if "logits" in schema.names:
+            logits.append(_list_matrix(batch.column("logits"), "logits", start)[picked])
+        for name, values in kept.items():
+            values.extend(batch.column(name).take(pa.array(picked)).to_pylist())
         start += len(batch)
-    known: dict = {"columns": {}}
+    known = _parquet_known(kept, rows)
+    if logits:
+        known["logits"] = np.concatenate(logits)
+    note = (schema.metadata or {}).get(b"meta")
+    if note:
+        known["meta"] = _parse_meta(note)
+    embeddings = np.concatenate(blocks) if blocks else np.empty((0, 0), np.float32)
+    return embedding_set(embeddings, total_rows=total, name=path.name, **known)
+
+
+def _parquet_known(kept: dict[str, list], rows: np.ndarray) -> dict:
+    """IDs, labels and further words of the kept rows; a null is an unknown label or word."""
+    known: dict = {"columns": {}, "ids": np.array([f"row-{i:07d}" for i in rows])}
+    identifier = next((name for name in ("ID", "id", "ids") if name in kept), None)
     for name, values in kept.items():
         if name == identifier:
+            if None in values:
+                raise ValueError(f"row {rows[values.index(None)]} has no {name}")
             known["ids"] = np.array(values, dtype=str)
         elif name in ("label", "labels", "Label"):
-            known["labels"] = np.array(values).astype(np.int8)
-        elif name == "logits":
-            known["logits"] = np.array(values, dtype=np.float64)
+            known["labels"] = np.array([UNKNOWN if v is None else v for v in values])
         else:
-            known["columns"][name] = np.array(values).astype(str)
-    if identifier is None:
-        known["ids"] = np.array([f"row-{i:07d}" for i in rows])
-    note = (file.schema_arrow.metadata or {}).get(b"meta")
-    if note:
-        known["meta"] = json.loads(note)
-    return embedding_set(np.concatenate(blocks), total_rows=total, name=path.name, **known)
+            known["columns"][name] = np.array(["-" if v is None else str(v) for v in values])
+    return known
 
 
 def _read_score_csv(path: Path, choose: Choose) -> EmbeddingSet:
     """A score CSV: no embeddings (D = 0), so that `score` alone can be watched."""
-    from dataio.scores import read_scores
+    from dataio.scores import read_meta, read_scores
 
+    if _holds_only_a_header(path):
+        return embedding_set(
+            np.empty((0, 0), np.float32), logits=np.empty((0, 2)), total_rows=0,
+            meta=read_meta(path), name=path.name,
+        )  # fmt: skip
     scores = read_scores(path)
     ids = np.asarray(scores.ids)
     chosen = choose(len(ids))
@@ -320,9 +398,19 @@ def _read_score_csv(path: Path, choose: Choose) -> EmbeddingSet:
         ids=ids[rows],
         logits=np.asarray(scores.logits)[rows],
         labels=np.asarray(scores.labels)[rows],
+        meta=scores.meta,
         total_rows=len(ids),
         name=path.name,
     )
+
+
+def _holds_only_a_header(path: Path) -> bool:
+    """Nothing was scored: no fault of the file, which `read_scores` refuses for measurements."""
+    from dataio.scores import HEADER
+
+    with path.open(encoding="utf-8-sig", errors="replace") as stream:
+        header = stream.readline().strip().split(",")
+        return set(HEADER) <= set(header) and not stream.read(1 << 10).strip()
 
 
 READERS: dict[str, Callable[[Path, Choose], EmbeddingSet]] = {

@@ -178,6 +178,17 @@ def percent(value: float) -> str:
     return "-" if not math.isfinite(value) else f"{100 * value:.2f} %"
 
 
+def counted_rows(comparison: Comparison) -> str:
+    """Of which rows a window counts, where not of all that arrived; else an empty text."""
+    incoming, request = comparison.incoming, comparison.request
+    if not (str(request.window).isdigit() and (incoming.total_rows or 0) > len(incoming)):
+        return ""
+    return (
+        f"; {request.window} of the {len(incoming):,} rows drawn from {incoming.total_rows:,} "
+        f"with seed {request.seed}"
+    )
+
+
 def describe(comparison: Comparison) -> str:
     """The whole comparison for a terminal."""
     reference, incoming, request = comparison.reference, comparison.incoming, comparison.request
@@ -199,7 +210,8 @@ def describe(comparison: Comparison) -> str:
         w = comparison.windows
         lines += [
             "",
-            f"windows: {w.status.upper()} ({w.k} of {w.n} windows at p <= {number(w.level)})",
+            f"windows: {w.status.upper()} ({w.k} of {w.n} windows at p <= {number(w.level)}"
+            f"{counted_rows(comparison)})",
             table(part_heads(w.parts, "window"), part_rows(w.parts)),
         ]
     if comparison.classes is not None:

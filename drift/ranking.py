@@ -40,6 +40,8 @@ def rank_files(reference: Reference, incoming: EmbeddingSet, top: int) -> list[D
 
     if reference.sample.dimensions == 0:
         raise UserError(f"{incoming.name} holds scores only: ranking files needs embeddings")
+    if len(incoming) == 0:
+        return []
     theirs = reference.scale.standardise(incoming.embeddings)
     bandwidth = reference.scale.bandwidth
     own = neighbour_distances(reference.coordinates, None) / bandwidth

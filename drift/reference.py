@@ -24,6 +24,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -148,7 +149,15 @@ class Reference:
 
     def check(self, incoming: EmbeddingSet) -> list[str]:
         """Refuse embeddings that are not comparable; returns notes on what differs harmlessly."""
-        if incoming.dimensions != self.sample.dimensions:
+        scores_only = [s.name for s in (incoming, self.sample) if s.dimensions == 0]
+        if len(incoming) == 0:
+            pass  # nobody knows the dimension of no row
+        elif len(scores_only) == 1:
+            raise UserError(
+                f"{scores_only[0]} holds scores only and the other side embeddings: give both "
+                "as embeddings or both as score files"
+            )
+        elif incoming.dimensions != self.sample.dimensions:
             raise UserError(
                 f"{incoming.name} has {incoming.dimensions} dimensions and the reference "
                 f"{self.sample.dimensions}: both must come from one model"
@@ -161,6 +170,8 @@ class Reference:
                     f"{ours!r}: fit a reference on embeddings of the same checkpoint"
                 )
         notes = []
+        if not any(key in self.sample.meta for key in PROVENANCE):
+            notes.append("neither side says which checkpoint made it: nothing shows that it is one")
         for key in ("engine", "precision"):
             ours, theirs = self.sample.meta.get(key), incoming.meta.get(key)
             if ours != theirs:
@@ -175,7 +186,7 @@ def fit_reference(sample: EmbeddingSet, *, seed: int = 0, group: str | None = No
     units, unit_of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     target = min(SCALE_SHARE * rows, SCALE_ROWS_MAX)
     order = np.random.default_rng([seed, 1]).permutation(len(units))
-    before = np.concatenate([[0], np.cumsum(sizes[order])[:-1]])
+    before = np.cumsum(sizes[order]) - sizes[order]
     in_scale = np.isin(unit_of_row, order[before < target])
     scale_rows, compared_rows = np.flatnonzero(in_scale), np.flatnonzero(~in_scale)
     if len(compared_rows) < MINIMUM_ROWS or len(scale_rows) < 2:
@@ -235,19 +246,31 @@ def load_reference(path: str | Path) -> Reference:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path} does not exist: make it with python -m drift fit")
+    unreadable = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         header = json.loads(str(arrays["header"]))
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        form = header.get("format"), header.get("version")
+    # an AttributeError: an .npy has no files, a JSON list no keys
+    except (*unreadable, KeyError, AttributeError) as error:
         raise UserError(
             f"{path} is not a drift reference ({error}): make one with python -m drift fit"
         ) from error
-    if header.get("format") != FORMAT or header.get("version") != FORMAT_VERSION:
+    if form != (FORMAT, FORMAT_VERSION):
         raise UserError(
-            f"{path} is {header.get('format')!r} version {header.get('version')!r}, this toolkit "
+            f"{path} is {form[0]!r} version {form[1]!r}, this toolkit "
             f"reads {FORMAT!r} version {FORMAT_VERSION}: fit the reference again"
         )
+    try:
+        return _rebuild(header, arrays)
+    except KeyError as error:
+        raise UserError(f"{path} lacks {error}: fit the reference again") from error
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error}): fit the reference again") from error
+
+
+def _rebuild(header: dict, arrays: dict[str, np.ndarray]) -> Reference:
     sample = embedding_set(
         arrays["embeddings"],
         ids=arrays["ids"],
@@ -262,6 +285,9 @@ def load_reference(path: str | Path) -> Reference:
         key: arrays[f"scale_{key}"]
         for key in ("mean", "deviation", "edges", "components", "component_variance")
     }
+    for key, values in fixed.items():
+        if key != "component_variance" and values.shape[-1:] != (sample.dimensions,):
+            raise ValueError(f"its 'scale_{key}' has the shape {values.shape}")
     null = NullTable(*(arrays[f"null_{key}"] for key in ("sizes", "names", "quantiles")))
     scale = Scale(**fixed, **header["scale"])
     return Reference(

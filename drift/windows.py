@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from protocols.schema import UserError
 
 K_OF_N = (2, 3)
 _SPAN = re.compile(r"(\d+)(d|h|m)?")
+_DATE = re.compile(r"(\d{4})(-?)(\d{2})\2(\d{2})(?:[T ](\S+))?")
+_YEARS = range(1900, 2201)  # outside, a number was taken for a date
 _SECONDS = {"d": 86_400, "h": 3_600, "m": 60}
 
 
@@ -41,19 +44,34 @@ class Windows:
 
 
 def parse_times(cells: np.ndarray, column: str, ids: np.ndarray) -> np.ndarray:
-    """(N,) datetime64[s] of ISO dates or times; refused by ID."""
+    """(N,) datetime64[s] in UTC of ISO dates or times; refused by ID.
+
+    A time without an offset is taken as UTC, so that a file need not say which clock it uses.
+    """
     times = np.empty(len(cells), dtype="datetime64[s]")
     for row, cell in enumerate(cells):
+        text = str(cell).strip()
+        if text in ("", "-"):
+            raise UserError(f"{column} of ID {str(ids[row])!r} is empty: every row needs a date")
         try:
-            times[row] = np.datetime64(str(cell).removesuffix("Z"), "s")
+            times[row] = _parse_time(text)
         except ValueError as error:
             raise UserError(
-                f"{column} {str(cell)!r} of ID {str(ids[row])!r} is not a date: "
+                f"{column} {text!r} of ID {str(ids[row])!r} is not a date: "
                 "write it as 2026-11-22 or 2026-11-22T09:30"
             ) from error
-        if np.isnat(times[row]):
-            raise UserError(f"{column} of ID {str(ids[row])!r} is empty: every row needs a date")
     return times
+
+
+def _parse_time(text: str) -> datetime:
+    matched = _DATE.fullmatch(text)
+    if matched is None or int(matched[1]) not in _YEARS:
+        raise ValueError(text)
+    year, _, month, day, clock = matched.groups(default="00:00")
+    # Python 3.10 knows neither Z nor fractions of any length; windows are counted in seconds.
+    clock = re.sub(r"[.,]\d+", "", clock.removesuffix("Z"))
+    time = datetime.fromisoformat(f"{year}-{month}-{day}T{clock}")
+    return time.astimezone(timezone.utc).replace(tzinfo=None) if time.tzinfo else time
 
 
 def window_rows(
@@ -73,23 +91,33 @@ def window_rows(
         raise UserError(f"--step {step} is longer than --window {size}: rows would be skipped")
     if unit is None:
         ends = range(len(order), 0, -stride)
-        found = [order[max(0, end - length) : end] for end in ends]
+        spans = ((max(0, end - length), end) for end in ends)
     else:
         if times is None:
             raise UserError(f"--window {size} is a span of time: name its column with --time")
-        clock = times[order].astype(np.int64)
-        newest = clock[-1]
-        found = []
-        for back in range(0, int(newest - clock[0]) + 1, stride):
-            inside = (clock <= newest - back) & (clock > newest - back - length)
-            found.append(order[inside])
+        spans = _spans_of_time(times[order].astype(np.int64), length, stride)
     kept = []
-    for rows in found:
-        if len(rows):
-            kept.append(rows)
-        if len(rows) and rows[0] == order[0]:
+    for start, end in spans:
+        kept.append(order[start:end])
+        if start == 0:
             break  # an older window would only repeat a part of this one
     return kept[::-1]
+
+
+def _spans_of_time(clock: np.ndarray, length: int, stride: int) -> Iterator[tuple[int, int]]:
+    """(start, end) in `clock`, ascending seconds, of each window that holds rows, newest first."""
+    back, end = 0, len(clock)
+    while end:
+        latest = clock[-1] - back
+        start = int(np.searchsorted(clock, latest - length, side="right"))
+        yield start, end
+        # the next window that is not empty: one stride on, or where the next older row appears
+        back += stride
+        end = int(np.searchsorted(clock, clock[-1] - back, side="right"))
+        if end and clock[end - 1] <= clock[-1] - back - length:
+            age = int(clock[-1] - clock[end - 1])
+            back = ((age - length) // stride + 1) * stride
+            end = int(np.searchsorted(clock, clock[-1] - back, side="right"))
 
 
 def _parse_span(text: str) -> tuple[int, str | None]:

@@ -135,7 +135,14 @@ def test_groups_are_stored_and_asked_for(folder, capsys):
 
 def test_a_subsample_is_stated(folder, capsys):
     assert compare(folder, "same", "--max_rows", 100) in (0, 1)
-    assert "incoming: 100 of 240 rows, a seeded draw" in capsys.readouterr().out
+    assert "incoming: 100 of 240 rows, drawn with seed 0" in capsys.readouterr().out
+    words = ["--max_rows", 100, "--seed", 4, "--window"]
+    compare(folder, "same", *words, 50)
+    told = capsys.readouterr().out
+    assert "incoming: 100 of 240 rows, drawn with seed 4" in told
+    assert re.search(r"^windows: .*; 50 of the 100 rows drawn from 240 with seed 4\)$", told, re.M)
+    compare(folder, "same", *words, "7d", "--time", "Date", "--protocol", folder / "same.csv")
+    assert "of the 100 rows" not in capsys.readouterr().out
     run(folder, "fit", "ref.npz", "--output", folder / "s.drift.npz", "--max_rows", 300)
     assert "300 rows (drawn from 600 with seed 0)" in capsys.readouterr().out
     told = run(folder, "fit", "ref.npz", "--output", folder / "s.drift.npz", "--max_rows", 300,
@@ -153,6 +160,29 @@ def test_a_subsample_is_stated(folder, capsys):
         (("compare", "ref.drift.npz", "same.npz", "--distances", "cosine"), "'cosine'"),
         (("compare", "ref.drift.npz", "same.npz", "--window", "7d"), "--time"),
         (("fit", "same.npz", "--output", "absent/ref.npz"), "absent"),
+        (("fit", "same.npz", "--output", "r.npz", "--seed", "-1"), "--seed -1"),
+        (("compare", "ref.drift.npz", "same.npz", "--max_rows", "-1"), "--max_rows -1"),
+        (("compare", "ref.drift.npz", "same.npz", "--draws", "0"), "--draws 0"),
+        (("rank", "ref.drift.npz", "same.npz", "--top", "0"), "--top 0"),
+        (("rank", "ref.drift.npz", "same.npz", "--top", "-230"), "--top -230"),
+        (("compare", "ref.drift.npz", "same.npz", "--time", "Date"), "--time is about windows"),
+        (("compare", "ref.drift.npz", "same.npz", "--step", "5"), "--step is about windows"),
+        (("compare", "ref.drift.npz", "same.npz", "--k_of_n", "9", "2"), "--k_of_n is about"),
+        (
+            (
+                "compare",
+                "ref.drift.npz",
+                "same.npz",
+                "--protocol",
+                "same.csv",
+                "--by",
+                "Attack",
+                "Language",
+                "Attack",
+            ),
+            "--by names 'Attack' twice",
+        ),
+        (("compare", "ref.drift.npz", "same.npz", "--distances", "w1", "w1"), "'w1' twice"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(folder, monkeypatch, capsys, words, named):
@@ -160,6 +190,54 @@ def test_a_mistake_is_one_line_and_exit_2(folder, monkeypatch, capsys, words, na
     assert main(list(words)) == 2
     told = capsys.readouterr().err
     assert told.startswith("error: ") and told.count("\n") == 1 and named in told
+
+
+@pytest.mark.parametrize("asked", [(), ("--by", "Attack", "--window", "80", "--time", "Date")])
+def test_a_day_without_traffic_is_too_little_data(folder, tmp_path, capsys, asked):
+    write(tmp_path, WORLD.draw(0, np.random.default_rng(0), name="none"), "none")
+    joined = ("--protocol", tmp_path / "none.csv") if asked else ()
+    outputs = ("--json", tmp_path / "none.json", "--report", tmp_path / "none.html")
+    incoming = tmp_path / "none.npz"
+    assert run(folder, "compare", "ref.drift.npz", incoming, *asked, *joined, *outputs) == 3
+    told = capsys.readouterr().out
+    assert told.startswith("INSUFFICIENT") and "none.npz holds no row" in told
+    assert json.loads((tmp_path / "none.json").read_text())["status"] == "insufficient"
+    assert "INSUFFICIENT" in (tmp_path / "none.html").read_text()
+    assert run(folder, "rank", "ref.drift.npz", incoming) == 3
+    assert "none.npz holds no row" in capsys.readouterr().out
+
+
+def test_a_defect_is_neither_drift_nor_a_mistake_and_keeps_its_traceback(
+    folder, monkeypatch, capsys
+):
+    from drift import comparison
+
+    def broken(*_):
+        raise ZeroDivisionError("as a test")
+
+    monkeypatch.setattr(comparison, "_drifted", broken)
+    assert compare(folder, "same") == 70
+    told = capsys.readouterr().err
+    assert "Traceback" in told and "ZeroDivisionError" in told.splitlines()[-1]
+
+
+def test_scores_of_another_checkpoint_are_refused(tmp_path, capsys):
+    rng = np.random.default_rng(6)
+    for name, sha256 in (("a", "00"), ("b", "00"), ("c", "11")):
+        rows = (f'{name}-{i},"[0.0, {s}]",-' for i, s in enumerate(rng.standard_normal(60)))
+        (tmp_path / f"{name}.csv").write_text("\n".join(["ID,Score,Label", *rows]) + "\n")
+        (tmp_path / f"{name}.meta.json").write_text(json.dumps({"checkpoint_sha256": sha256}))
+    fitted = tmp_path / "a.drift.npz"
+    assert run(tmp_path, "fit", "a.csv", "--output", fitted) == 0
+    assert main(["compare", str(fitted), str(tmp_path / "b.csv")]) in (0, 1)
+    assert "neither side says" not in capsys.readouterr().out
+    assert main(["compare", str(fitted), str(tmp_path / "c.csv")]) == 2
+    assert "checkpoint_sha256 '11'" in capsys.readouterr().err
+    for sidecar in tmp_path.glob("*.meta.json"):
+        sidecar.unlink()
+    assert run(tmp_path, "fit", "a.csv", "--output", fitted) == 0
+    main(["compare", str(fitted), str(tmp_path / "c.csv")])
+    assert "note: neither side says which checkpoint" in capsys.readouterr().out
 
 
 def test_scores_alone_can_be_watched(folder, tmp_path):

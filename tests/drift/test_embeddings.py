@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 
 import numpy as np
 import pyarrow as pa
@@ -68,11 +69,44 @@ def test_parquet_is_read_as_a_list_column_or_as_plain_columns(tmp_path):
     assert np.array_equal(flat.embeddings, ROWS) and flat.ids[3] == "u-3"
 
 
-def test_score_csv_is_read_without_embeddings(tmp_path):
+def test_numbered_columns_are_the_dimensions_in_order_and_other_numbers_are_not(tmp_path):
+    backwards = {f"d{i}": ROWS[:, i] for i in (2, 0, 1)}
+    flat = {"duration": np.linspace(1, 9, 20), "ID": IDS, **backwards}
+    pq.write_table(pa.table(flat), tmp_path / "flat.parquet")
+    sample = read_embeddings(tmp_path / "flat.parquet")
+    assert np.array_equal(sample.embeddings, ROWS)
+    assert sample.columns["duration"][0] == "1.0"
+
+
+def test_nulls_in_parquet_are_unknown_labels_and_words(tmp_path):
+    words = {"Label": pa.array([None, 1] * 10, pa.int8()), "Attack": [None, "A1"] * 10}
+    pq.write_table(pa.table({"embedding": list(ROWS), **words}), tmp_path / "a.parquet")
+    sample = read_embeddings(tmp_path / "a.parquet")
+    assert sample.labels[:2].tolist() == [-1, 1]
+    assert sample.columns["Attack"][:2].tolist() == ["-", "A1"]
+
+
+@pytest.mark.parametrize("kind", ["npz", "npy", "parquet", "csv"])
+def test_a_file_without_rows_is_a_set_without_rows(tmp_path, kind):
+    path = tmp_path / f"a.{kind}"
+    if kind == "npz":
+        np.savez(path, embeddings=ROWS[:0], logits=np.empty((0, 2)), labels=np.empty(0, int))
+    elif kind == "npy":
+        np.save(path, ROWS[:0])
+    elif kind == "parquet":
+        pq.write_table(pa.table({"embedding": pa.array([], pa.list_(pa.float32()))}), path)
+    else:
+        path.write_text("ID,Score,Label\n")
+    assert len(read_embeddings(path)) == 0
+
+
+def test_score_csv_is_read_without_embeddings_and_with_what_its_sidecar_says(tmp_path):
     text = 'ID,Score,Label\na,"[1.5, -1.0]",0\nb,"[-2.0, 2.5]",1\n'
     (tmp_path / "s.csv").write_text(text)
     sample = read_embeddings(tmp_path / "s.csv")
-    assert sample.dimensions == 0 and sample.score.tolist() == [-2.5, 4.5]
+    assert sample.dimensions == 0 and sample.score.tolist() == [-2.5, 4.5] and sample.meta == {}
+    (tmp_path / "s.meta.json").write_text(json.dumps(META))
+    assert read_embeddings(tmp_path / "s.csv").meta == META
 
 
 @pytest.mark.parametrize("kind", ["npy", "npz", "parquet"])
@@ -127,10 +161,51 @@ def not_a_zip(folder):
     return folder / "x.npz"
 
 
+def no_array(folder):
+    with zipfile.ZipFile(folder / "x.npz", "w") as archive:
+        archive.writestr("a.txt", "hello")
+    return folder / "x.npz"
+
+
+def parquet(**columns):
+    def make(folder):
+        pq.write_table(pa.table(columns), folder / "x.parquet")
+        return folder / "x.parquet"
+
+    return make
+
+
+def lists(**changes):
+    """20 lists of 3 numbers, but for the rows given as r0=..., r1=..."""
+    rows = ROWS.tolist()
+    for name, changed in changes.items():
+        rows[int(name[1:])] = changed
+    return parquet(embedding=rows)
+
+
+def numbered(*names):
+    return parquet(**{name: ROWS[:, 0] for name in names})
+
+
 @pytest.mark.parametrize(
     ("make", "named"),
     [
         (with_nan, "row 13"),
+        (broken(labels=np.array(["real"] * 20)), "the label of ID 'u-0' in x.npz is 'real'"),
+        (broken(labels=np.arange(20) % 2 + 1), "'u-1' in x.npz is 2: expected 1 (real)"),
+        (broken(labels=np.zeros((20, 2), int)), "the label of ID 'u-0'"),
+        (broken(meta=np.array("[1, 2]")), "'meta' holds a list"),
+        (broken(meta=np.array("words")), "'meta' is no JSON"),
+        (no_array, "no array 'embeddings'"),
+        (lists(r0=[0.0] * 4, r1=[0.0] * 2), "row 1 has 2 numbers in column 'embedding'"),
+        (lists(r7=None), "row 7 has no list in column 'embedding'"),
+        (lists(r7=[0.0, None, 1.0]), "row 7 has a non-finite"),
+        (parquet(embedding=["a"] * 20), "of type string: expected lists of numbers"),
+        (parquet(embedding=ROWS.tolist(), logits=[[0.0, 1.0]] * 19 + [None]), "row 19 has no"),
+        (parquet(embedding=ROWS.tolist(), ID=[None, *IDS[1:]]), "row 0 has no ID"),
+        (numbered("d0", "d1", "f0"), "column 'f0' may be a dimension or not"),
+        (numbered("d1", "d2", "d4"), "'d4' comes where d3 is expected"),
+        (numbered("energy", "duration"), "nor numbered ones"),
         (broken(ids=np.array(["u-0"] * 2 + [f"u-{i}" for i in range(2, 20)])), "'u-0' 2 times"),
         (broken(labels=np.zeros(7, int)), "7 entries for 20"),
         (broken(logits=np.zeros((20, 3), np.float32)), "(20, 3)"),

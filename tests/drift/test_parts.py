@@ -180,12 +180,42 @@ def test_columns_are_joined_by_id_from_several_protocols(tmp_path):
         (["x", "y"], "Attack", "1 of 3 embeddings have no row"),
         (["x", "y", "z", "y"], "Attack", "line 5: ID 'y' occurs twice"),
         (["x", "y", "z"], "Date", "has no column 'Date'"),
+        (["x", "y", "z,A"], "Attack", "line 4: not the header's"),
     ],
 )
 def test_a_protocol_that_does_not_fit_is_refused(tmp_path, ids, column, named):
     path = write_protocol(tmp_path / "a.csv", ids, Attack=["A"] * len(ids))
     with pytest.raises(UserError, match=named):
         read_columns([path], np.array(["x", "y", "z"]), [column])
+
+
+def test_signal_columns_come_along_only_where_a_protocol_has_them(tmp_path):
+    (tmp_path / "a.csv").write_text("ID,Attack\nx,A1\ny,A2\n")
+    taken = read_columns([tmp_path / "a.csv"], np.array(["x", "y"]), ["Attack"], ["Duration"])
+    assert taken.keys() == {"Attack"}
+    (tmp_path / "b.csv").write_text("ID,Duration\ny,2.5\n")
+    paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    taken = read_columns(paths, np.array(["x", "y"]), ["Attack"], ["Duration"])
+    assert taken["Attack"].tolist() == ["A1", "A2"] and taken["Duration"].tolist() == ["-", "2.5"]
+    with pytest.raises(UserError, match="1 of 2 embeddings have no cell of column 'Duration'"):
+        read_columns(paths, np.array(["x", "y"]), ["Duration"])
+
+
+def test_protocols_that_disagree_on_a_cell_are_refused(tmp_path):
+    for name, attack in (("a", "A1"), ("b", "A1"), ("c", "A2")):
+        (tmp_path / f"{name}.csv").write_text(f"ID,Attack\nx,{attack}\n")
+    paths = [tmp_path / f"{name}.csv" for name in "abc"]
+    assert read_columns(paths[:2], np.array(["x"]), ["Attack"])["Attack"].tolist() == ["A1"]
+    with pytest.raises(UserError, match="c.csv, line 2: Attack of ID 'x' is 'A2', an earlier"):
+        read_columns(paths, np.array(["x"]), ["Attack"])
+
+
+def test_a_column_of_the_embedding_file_need_not_be_in_the_protocol(tmp_path):
+    sample = WORLD.draw(2, np.random.default_rng(0), name="i")
+    (tmp_path / "a.csv").write_text("ID,Language\ni-00000,EN\ni-00001,FR\n")
+    joined = with_columns(sample, [tmp_path / "a.csv"], ["Attack", "Language"])
+    assert joined.columns["Language"].tolist() == ["EN", "FR"]
+    assert joined.columns["Attack"].tolist() == sample.columns["Attack"].tolist()
 
 
 def test_missing_ids_are_named(tmp_path):

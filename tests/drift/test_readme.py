@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drift.__main__ import main
+from drift.__main__ import DEFECT, DRIFTED, INSUFFICIENT, MISTAKE, OK, main
 
 HOME = Path(__file__).resolve().parents[2]
 
@@ -73,7 +73,40 @@ def real_speech(tmp_path_factory):
 
 def test_the_readme_shows_every_verb_and_exit_code():
     assert {words[0] for words in commands()} == {"fit", "compare", "rank"}
-    assert all(f"| {code} |" in section() for code in range(4))
+    assert all(f"| {code} |" in section() for code in (OK, DRIFTED, MISTAKE, INSUFFICIENT, DEFECT))
+
+
+def stand_in(path: Path, lines: str) -> None:
+    path.write_text("#!/bin/sh\n" + lines)
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+@pytest.mark.parametrize("status", [OK, DRIFTED, MISTAKE, INSUFFICIENT, DEFECT])
+def test_the_cron_line_mails_what_this_very_run_said(tmp_path, shell, status):
+    line = re.search(r"^0 6 \* \* \*  (.*)$", section(), re.M)[1]
+    assert "%" not in line  # to cron, a new line
+    (tmp_path / "antideepfake").mkdir()
+    (tmp_path / "drift.txt").write_text("of yesterday")
+    stand_in(tmp_path / "python", f"echo told {status}; echo error {status} >&2; exit {status}\n")
+    stand_in(tmp_path / "mail", 'echo "$@" > mailed; cat >> mailed\n')
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run([shell, "-c", line], cwd=tmp_path, env={"PATH": path}, check=True)
+    mailed = tmp_path / "mailed"
+    if status == OK:
+        assert not mailed.exists()
+    else:
+        said = f"-s drift: {status} ops\ntold {status}\nerror {status}\n"
+        assert mailed.read_text() == said
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_the_cron_line_mails_that_it_could_not_start(tmp_path, shell):
+    line = re.search(r"^0 6 \* \* \*  (.*)$", section(), re.M)[1]
+    stand_in(tmp_path / "mail", 'echo "$@" > mailed; cat >> mailed\n')
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run([shell, "-c", line], cwd=tmp_path, env={"PATH": path}, check=True)
+    assert "antideepfake" in (tmp_path / "mailed").read_text()
 
 
 @pytest.mark.slow

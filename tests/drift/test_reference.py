@@ -123,6 +123,21 @@ def test_embeddings_without_provenance_are_refused_by_a_reference_that_has_one(s
         fit_reference(sample).check(incoming)
 
 
+def test_where_neither_side_has_provenance_that_is_noted(sample):
+    incoming = replace(WORLD.draw(40, np.random.default_rng(1)), meta={})
+    notes = fit_reference(replace(sample, meta={})).check(incoming)
+    assert len(notes) == 1 and "neither side says which checkpoint" in notes[0]
+    assert fit_reference(sample).check(replace(incoming, meta=META)) == []
+
+
+def test_scores_are_not_held_against_embeddings(sample):
+    scores = replace(sample, embeddings=np.empty((300, 0), np.float32), name="s.csv")
+    with pytest.raises(UserError, match="s.csv holds scores only"):
+        fit_reference(sample).check(scores)
+    with pytest.raises(UserError, match="s.csv holds scores only"):
+        fit_reference(scores).check(sample)
+
+
 def test_another_dimension_is_refused(sample):
     with pytest.raises(UserError, match="11 dimensions and the reference 12"):
         fit_reference(sample).check(World(11).draw(40, np.random.default_rng(1)))
@@ -139,6 +154,8 @@ def test_another_engine_or_precision_is_noted(sample):
 def test_too_few_rows_are_refused_with_the_number_needed(sample):
     with pytest.raises(UserError, match="at least 30 rows"):
         fit_reference(sample.take(np.arange(25)))
+    with pytest.raises(UserError, match="leaves 0 rows"):
+        fit_reference(sample.take(np.arange(0)))
 
 
 def test_another_version_and_another_file_are_refused(sample, tmp_path):
@@ -149,6 +166,17 @@ def test_another_version_and_another_file_are_refused(sample, tmp_path):
     header = json.loads(str(arrays["header"])) | {"version": 2}
     np.savez(path, **{**arrays, "header": np.array(json.dumps(header))})
     with pytest.raises(UserError, match="version 2, this toolkit reads"):
+        load_reference(path)
+    whole = {**arrays, "header": np.array(json.dumps(header | {"version": 1}))}
+    for name in ("scale_edges", "ids", "null_sizes"):
+        np.savez(path, **{key: array for key, array in whole.items() if key != name})
+        with pytest.raises(UserError, match=f"lacks '{name}'"):
+            load_reference(path)
+    np.savez(path, **{**whole, "scale_mean": np.ones(5, np.float32)})
+    with pytest.raises(UserError, match="is damaged .its 'scale_mean' has the shape .5,."):
+        load_reference(path)
+    np.savez(path, header=np.array("[1]"))
+    with pytest.raises(UserError, match="is not a drift reference"):
         load_reference(path)
     np.savez(path, embeddings=np.ones((3, 2)))
     with pytest.raises(UserError, match="is not a drift reference"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -54,7 +55,62 @@ def test_rows_go_by_the_time_column_and_not_by_the_file():
 
 
 @pytest.mark.parametrize(
-    ("cell", "named"), [("yesterday", "'yesterday' of ID 'a'"), ("", "of ID 'a' is empty")]
+    ("cell", "utc"),
+    [
+        ("2026-11-01", "2026-11-01T00:00:00"),
+        ("20261101", "2026-11-01T00:00:00"),
+        ("2026-11-01 09:30", "2026-11-01T09:30:00"),
+        ("2026-11-01T09:30:15Z", "2026-11-01T09:30:15"),
+        ("2026-11-01T00:30:00+01:00", "2026-10-31T23:30:00"),
+        ("2026-11-01T09:30:00.123456789", "2026-11-01T09:30:00"),
+        ("2026-11-01T09:30:00.5-02:00", "2026-11-01T11:30:00"),
+    ],
+)
+def test_iso_dates_and_times_are_read_in_utc(cell, utc):
+    assert str(parse_times(np.array([cell]), "Date", np.array(["a"]))[0]) == utc
+
+
+@pytest.mark.parametrize(
+    ("size", "step"), [("1d", None), ("1d", "6h"), ("36h", "5h"), ("30m", None), ("7d", "1d")]
+)
+def test_windows_by_time_are_those_of_a_walk_over_every_span(size, step):
+    seconds = {"d": 86_400, "h": 3_600, "m": 60}
+    length, stride = (int(t[:-1]) * seconds[t[-1]] for t in (size, step or size))
+    rng = np.random.default_rng(4)
+    clock = np.sort(rng.integers(0, 40 * 86_400, 60) // 7_200 * 7_200)  # ties and gaps
+    walked = []
+    for back in range(0, int(clock[-1] - clock[0]) + 1, stride):
+        inside = (clock <= clock[-1] - back) & (clock > clock[-1] - back - length)
+        if inside.any():
+            walked.append(np.flatnonzero(inside).tolist())
+            if inside[0]:
+                break
+    found = window_rows(np.arange(60), clock.astype("datetime64[s]"), size=size, step=step)
+    assert [rows.tolist() for rows in found] == walked[::-1]
+
+
+def test_a_row_decades_apart_costs_no_walk_over_the_years_between():
+    times = parse_times(np.array(["1970-01-01", "2026-11-01"]), "Date", np.arange(2))
+    started = time.process_time()
+    found = window_rows(np.arange(2), times, size="1m", step=None)
+    assert [rows.tolist() for rows in found] == [[0], [1]]
+    assert time.process_time() - started < 0.1
+
+
+@pytest.mark.parametrize(
+    ("cell", "named"),
+    [
+        ("yesterday", "'yesterday' of ID 'a'"),
+        ("", "of ID 'a' is empty"),
+        ("now", "'now' of ID 'a' is not a date"),
+        ("1763800000", "'1763800000' of ID 'a' is not a date"),
+        ("1763800000000", "is not a date"),
+        ("17638000", "is not a date"),
+        ("2026", "is not a date"),
+        ("0026-11-01", "is not a date"),
+        ("01/11/2026", "is not a date"),
+        ("2026-02-30", "is not a date"),
+    ],
 )
 def test_what_is_no_date_is_refused_by_id(cell, named):
     with pytest.raises(UserError, match=named):
