@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import IO
 
@@ -31,22 +31,20 @@ def read_rows(path: str | os.PathLike) -> Iterator[tuple[int, list[str], str | N
     no protocol's.
     """
     with open_text(path) as file:
-        header = next(csv.reader(file), [])
+        number, header = next(csv_rows(file, path), (1, []))
         places = _places(header, path)
         is_plain = tuple(header) == COLUMNS
-        number = 1
         for line in file:
             number += 1
             if '"' in line:
-                reader = csv.reader(chain([line], file))  # takes more lines if a cell goes on
-                cells = next(reader)
+                # takes more lines from the file if a cell goes on over their ends
+                lines, cells = next(csv_rows(chain([line], file), path, number))
                 plain, line = False, None
-                number += reader.line_num - 1
             else:
                 text = line.rstrip("\r\n")
                 if not text:
                     continue
-                cells, plain = text.split(","), is_plain
+                lines, cells, plain = 1, text.split(","), is_plain
                 line = text + "\n"
             if len(cells) != len(header):
                 raise UserError(
@@ -55,9 +53,48 @@ def read_rows(path: str | os.PathLike) -> Iterator[tuple[int, list[str], str | N
             if not is_plain:
                 cells = ["-" if place is None else cells[place] for place in places]
             yield number, cells, line if plain else None
+            number += lines - 1
+
+
+def csv_rows(
+    lines: Iterable[str], path: str | os.PathLike, number: int = 1
+) -> Iterator[tuple[int, list[str]]]:
+    """`(how many lines it takes, cells)` of each row of a CSV; `number` is the first line's.
+
+    Raises `UserError` with the line where a row begins that is no CSV: a quote that is not closed
+    swallows what follows it.
+    """
+    reader = csv.reader(lines, strict=True)
+    taken = 0
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise UserError(
+                f"{path}, line {number + taken} is no CSV ({error}): is a quote not closed?"
+            ) from error
+        yield reader.line_num - taken, cells
+        taken = reader.line_num
+
+
+def check_header(header: list[str], known: Iterable[str], path: str | os.PathLike) -> None:
+    """Refuse a header of which a part would silently not be read.
+
+    That is one with a `known` column twice, or with one that is written in other capitals.
+    """
+    header = [name.strip() for name in header]
+    for column in known:
+        if header.count(column) > 1:
+            raise UserError(f"the header of {path} has two columns {column!r}: leave one out")
+        for name in header:
+            if column not in header and name.lower() == column.lower():
+                raise UserError(f"the header of {path} has {name!r}: write {column!r}")
 
 
 def _places(header: list[str], path: str | os.PathLike) -> list[int | None]:
+    check_header(header, COLUMNS, path)
     missing = [name for name in REQUIRED if name not in header]
     if missing:
         raise UserError(f"no column {missing[0]!r} in the header of {path}: is it a protocol CSV?")

@@ -12,7 +12,15 @@ import os
 
 from protocols.build import build_and_report
 from protocols.corpus import Item
-from protocols.own.items import LABELS, PROPORTIONS, add_own_arguments, id_of, own_corpus
+from protocols.own.items import (
+    LABELS,
+    PROPORTIONS,
+    add_own_arguments,
+    id_of,
+    own_corpus,
+    refuse_nothing,
+)
+from protocols.rows import check_header, csv_rows, open_text
 from protocols.schema import UserError
 from protocols.source import Source
 
@@ -38,8 +46,9 @@ def run(args: argparse.Namespace) -> int:
 
     def items(source):
         for name in args.lists:
-            for where, row in _rows(source, name, args.columns):
-                yield _item(source, where, row, args)
+            rows = _rows(source, name, args.columns)
+            found = (_item(source, where, row, args) for where, row in rows)
+            yield from refuse_nothing(found, f"no file is listed in {name!r}", args)
 
     source = Source(args.data_folder, skip_unknown=args.skip_unknown)
     return build_and_report(own_corpus(args, items), source, args)
@@ -49,6 +58,8 @@ def _rows(source: Source, name: str, columns: list[str]):
     """`(where, {column: text})` of each line of one list."""
     name = os.path.abspath(name)
     if name.endswith(".csv"):
+        with open_text(name) as file:
+            check_header(next(csv_rows(file, name), (1, []))[1], COLUMNS[:-1], name)
         yield from source.table(name, columns=("path", "label"))
     else:
         for where, cells in source.lines(name, fields=len(columns)):

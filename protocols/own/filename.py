@@ -54,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
             )
 
     source = Source(args.data_folder, skip_unknown=args.skip_unknown)
-    return build_and_report(own_corpus(args, items), source, args)
+    corpus = own_corpus(args, items, folder=f"audio files in {args.dir!r}")
+    return build_and_report(corpus, source, args)
 
 
 def _compiled(option: str, pattern: str) -> re.Pattern:

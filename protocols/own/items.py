@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import re
+from collections.abc import Iterable, Iterator
 
-from protocols.corpus import Corpus
+from protocols.corpus import Corpus, Item
 from protocols.schema import UserError
 
 SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aac", ".webm", ".mp4")
@@ -28,15 +29,29 @@ def add_own_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--proportion", default="-", choices=("train", "valid", "test", "-"))
 
 
-def own_corpus(args: argparse.Namespace, items) -> Corpus:
-    """The database that a verb builds; `items` is its generator."""
+def own_corpus(args: argparse.Namespace, items, *, folder: str = "") -> Corpus:
+    """The database that a verb builds; `items` is its generator, `folder` what it looks for."""
     if not NAME.fullmatch(args.name):
         raise UserError(
             f"name {args.name!r}: use letters, digits and _ only (IDs are told apart by it)"
         )
     return Corpus(
-        args.name, items, prefix=f"{args.name}-", contents="real+fake", folder="", link="own data"
+        args.name,
+        items,
+        prefix=f"{args.name}-",
+        contents="real+fake",
+        folder=folder,
+        link="own data",
     )
+
+
+def refuse_nothing(found: Iterable[Item], what: str, args: argparse.Namespace) -> Iterator[Item]:
+    """The items; without any, a `UserError` that begins with `what`, unless --allow_empty."""
+    item = None
+    for item in found:
+        yield item
+    if item is None and not args.allow_empty:
+        raise UserError(f"{what}: correct the place, or accept it with --allow_empty")
 
 
 def below(folder: str, data_folder: str) -> str:

@@ -52,6 +52,56 @@ def test_folders_that_are_not_there_or_elsewhere_are_refused(own, write_audio, t
     assert "is not below the data folder" in own("folders", "--real", "elsewhere")[2]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--real", "calls", "--fake", "calls/tts"),
+        ("--real", "calls/tts/ann", "--fake", "calls/tts"),
+        ("--fake", "calls", "calls/tts"),
+        ("--real", "calls/tts", "--fake", "calls/tts/"),
+        ("--real", "alias", "--fake", "calls/tts"),
+        ("--real", ".", "--fake", "calls/tts"),
+    ],
+)
+def test_a_folder_inside_another_is_refused_as_its_files_would_have_two_classes(
+    arguments, own, write_audio, tmp_path
+):
+    write_audio("calls/1.wav")
+    write_audio("calls/tts/ann/1.wav")
+    (tmp_path / "data/alias").symlink_to("calls")
+    status, _, err = own("folders", *arguments)
+    assert status == 2
+    named = [word for word in arguments if not word.startswith("--")]
+    assert all(f"{word!r}" in err for word in named)
+    assert not Path("out.csv").exists()
+
+
+def test_folders_whose_names_begin_alike_lie_apart(own, write_audio):
+    write_audio("calls/1.wav")
+    write_audio("calls-tts/1.wav")
+    assert own("folders", "--real", "calls", "--fake", "calls-tts")[0] == 0
+
+
+def test_a_folder_or_list_with_nothing_in_it_is_named_unless_it_may_be_empty(
+    own, write_audio, tmp_path
+):
+    write_audio("human/1.wav")
+    (tmp_path / "data/void").mkdir()
+    Path("empty.txt").write_text("\n")
+    Path("one.txt").write_text("human/1.wav real\n")
+    for arguments, culprit in (
+        (("folders", "--real", "void"), "no audio in 'void'"),
+        (("folders", "--real", "human", "--fake", "void"), "no audio in 'void'"),
+        (("filelist", "--list", "empty.txt"), "no file is listed in 'empty.txt'"),
+        (("filelist", "--list", "one.txt", "empty.txt"), "no file is listed in 'empty.txt'"),
+        (("filename", "--dir", "void", "--real_pattern", "r", "--fake_pattern", "f"), "void"),
+    ):
+        status, _, err = own(*arguments)
+        assert (status, culprit in err, "--allow_empty" in err) == (2, True, True), err
+        assert "expected  " not in err
+        assert own(*arguments, "--allow_empty")[0] == 0
+
+
 def test_a_name_with_a_hyphen_is_refused(protocols, write_audio):
     write_audio("human/1.wav")
     status, _, err = protocols("folders", "my-data", "--data_folder", "data", "--real", "human")
@@ -130,6 +180,30 @@ def test_faults_of_lists_are_refused_with_their_place(own, write_audio):
     assert (status, "unknown word 'maybe'" in err, "list.txt, line 2" in err) == (2, True, True)
     assert own("filelist", "--list", "nowhere.txt")[0] == 2
     assert own("filelist", "--list", "list.txt", "--columns", "path", "attack")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("path,label,Speaker", "'Speaker': write 'speaker'"),
+        ("Path,label", "'Path': write 'path'"),
+        ("path,label,speaker,speaker", "two columns 'speaker'"),
+        ("path,label,label", "two columns 'label'"),
+    ],
+)
+def test_a_header_that_would_be_read_in_part_only_is_refused(header, message, own, write_audio):
+    write_audio("x/1.wav")
+    cells = ["x/1.wav", "real", "Ann", "Ann"][: header.count(",") + 1]
+    Path("list.csv").write_text(f"{header}\n{','.join(cells)}\n")
+    status, _, err = own("filelist", "--list", "list.csv")
+    assert (status, message in err, "list.csv" in err) == (2, True, True), err
+
+
+def test_a_list_may_have_columns_of_its_own(own, write_audio):
+    write_audio("x/1.wav")
+    Path("list.csv").write_text("path,label,room,Speaker,speaker\nx/1.wav,real,hall,no,Ann\n")
+    assert own("filelist", "--list", "list.csv")[0] == 0
+    assert read()[0][3] == "Ann"
 
 
 def test_equal_names_in_two_folders_stay_two_rows(own, write_audio):
