@@ -3,9 +3,9 @@
 The published rules: of training databases the rows marked `valid` become the validation set and
 all others the training set, shuffled by RandomState(42); of test databases every row is tested.
 Unlike the published script, rows without audio are dropped, a file listed twice is kept once,
-and two files under one ID are reported, across databases too.
+and two files under one ID, or a file under both labels, are reported, across databases too.
 
-Rows lie in a scratch file while they are sorted out; in memory a row is 40 bytes of numbers.
+Rows lie in a scratch file while they are sorted out; in memory a row is 48 bytes of numbers.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from protocols.corpus import TEST, TRAIN, Corpus, corpora
-from protocols.files import create_text, write_text
+from protocols.duplicates import DUPLICATES, REPORTED, without_duplicates
+from protocols.files import write_text
 from protocols.rows import (
     ID,
-    LABEL,
     PATH,
     PROPORTION,
     check_words,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 PUBLISHED_SEED = 42
 OUTPUTS = ("train", "valid", "test")
-SUMMARY, DUPLICATES = "merge.json", "duplicates.csv"
+SUMMARY = "merge.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,8 +68,10 @@ def run(args: argparse.Namespace) -> int:
     train, test = args.train or [], args.test or []
     if not train and not test:
         train, test = published_lists(Path(args.input_folder))
-    if args.limit_hours is not None and args.limit_hours <= 0:
+    if args.limit_hours is not None and not 0 < args.limit_hours < math.inf:
         raise UserError(f"--limit_hours {args.limit_hours}: give a number above 0")
+    if not 0 <= args.seed < 2**32:
+        raise UserError(f"--seed {args.seed}: give a whole number from 0 to {2**32 - 1}")
     summary = merge(
         train,
         test,
@@ -79,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         balance=args.balance,
     )
     print(text_of(summary))
-    return 1 if summary["conflicts"] or summary["in_two_outputs"] else 0
+    return 1 if any(summary[kind] for kind in REPORTED) else 0
 
 
 def published_lists(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -123,7 +125,8 @@ class Rows:
     """The rows meant for one output: where each lies in the scratch file, and its numbers."""
 
     offsets: array = field(default_factory=lambda: array("q"))
-    hashes: array = field(default_factory=lambda: array("q"))  # of the ID
+    ids: array = field(default_factory=lambda: array("q"))  # hashes
+    paths: array = field(default_factory=lambda: array("q"))  # hashes
     seconds: array = field(default_factory=lambda: array("f"))
     kinds: array = field(default_factory=lambda: array("i"))  # which `Kinds` entry
 
@@ -153,7 +156,7 @@ def merge(
             for path, is_test in [(p, False) for p in train] + [(p, True) for p in test]:
                 summary["inputs"].append(_read_file(path, is_test, file, rows, kinds))
         with open(scratch, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as text:
-            kept = _without_duplicates(rows, text, output_folder, summary)
+            kept = without_duplicates(rows, text, kinds, output_folder, summary)
             order = _training_order(kept["train"], rows["train"], kinds, summary)
             for name, numbers in (kept | {"train": order}).items():
                 summary[name] = _statistics(numbers, rows[name], kinds)
@@ -180,7 +183,8 @@ def _read_file(path, is_test: bool, scratch: io.BufferedWriter, rows: dict, kind
         encoded = (line or _line_of(cells)).encode("utf-8", "surrogateescape")
         scratch.write(encoded)
         target.offsets.append(position)
-        target.hashes.append(hash(cells[ID]))
+        target.ids.append(hash(cells[ID]))
+        target.paths.append(hash(plain_path(cells[PATH])))
         target.seconds.append(seconds)
         target.kinds.append(kinds.number(cells))
         position += len(encoded)
@@ -192,93 +196,6 @@ def _line_of(cells: list[str]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue()
-
-
-# ---------------------------------------------------------------------- duplicates
-
-
-def _without_duplicates(rows: dict, text: mmap.mmap, folder: Path, summary: dict) -> dict:
-    """Row numbers to keep, by output; what shares an ID is counted and listed.
-
-    One file listed twice for an output is kept once. Different files (or labels) under one ID
-    cannot both be right and are all left out, as the published script does; an ID that two
-    outputs have is kept in both, and reported.
-    """
-    import numpy
-
-    summary |= {"kept_once": 0, "conflicts": 0, "in_two_outputs": 0}
-    dropped: dict[str, set[int]] = {name: set() for name in OUTPUTS}
-    with _Report(folder / DUPLICATES) as report:
-        for shared in _shared_ids(rows, text):
-            conflicting = False
-            for name, group in shared.items():
-                files = {(plain_path(cells[PATH]), cells[LABEL]) for _, cells in group}
-                same = len(files) == 1
-                summary["kept_once"] += len(group) - 1 if same else 0
-                summary["conflicts"] += 0 if same else len(group)
-                dropped[name].update(number for number, _ in group[same:])
-                conflicting |= not same
-            summary["in_two_outputs"] += len(shared) > 1
-            if conflicting or len(shared) > 1:
-                report.add("conflict" if conflicting else "in two outputs", shared)
-    return {
-        name: numpy.delete(numpy.arange(len(rows[name].offsets)), sorted(dropped[name]))
-        for name in OUTPUTS
-    }
-
-
-def _shared_ids(rows: dict, text: mmap.mmap) -> Iterator[dict[str, list[tuple[int, list[str]]]]]:
-    """For each ID that several rows have: output -> [(row number, cells)]."""
-    import numpy
-
-    hashes = {name: numpy.frombuffer(rows[name].hashes, dtype=numpy.int64) for name in OUTPUTS}
-    ordered = numpy.sort(numpy.concatenate(list(hashes.values())))
-    repeated = numpy.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    del ordered
-    groups: dict[str, dict] = {}
-    for name in OUTPUTS:
-        for number in numpy.flatnonzero(numpy.isin(hashes[name], repeated)):
-            cells = _cells_at(text, rows[name].offsets[number])
-            shared = groups.setdefault(cells[ID], {})
-            shared.setdefault(name, []).append((int(number), cells))
-    for shared in groups.values():
-        if sum(map(len, shared.values())) > 1:  # else two IDs had one hash
-            yield shared
-
-
-def _cells_at(text: mmap.mmap, offset: int) -> list[str]:
-    """The row that begins at `offset`; a quoted cell may go on over line ends."""
-    end = text.find(b"\n", offset) + 1
-    while text[offset:end].count(b'"') % 2:
-        end = text.find(b"\n", end) + 1
-    line = text[offset:end].decode("utf-8", "surrogateescape")
-    return next(csv.reader(io.StringIO(line, newline="")))
-
-
-class _Report:
-    """duplicates.csv: every row of every ID that is reported; no file if there is none."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        self._lines: list[list[str]] = []
-
-    def __enter__(self) -> _Report:
-        return self
-
-    def add(self, why: str, shared: dict) -> None:
-        for name, group in shared.items():
-            self._lines += [[why, name, *cells] for _, cells in group]
-
-    def __exit__(self, error, *_) -> None:
-        self.path.unlink(missing_ok=True)
-        if error or not self._lines:
-            return
-        partial = self.path.with_suffix(".partial")
-        with create_text(partial) as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("Why", "Output", *COLUMNS))
-            writer.writerows(self._lines)
-        partial.replace(self.path)
 
 
 # ---------------------------------------------------------------------- order and subsets
@@ -301,7 +218,10 @@ def _training_order(kept: numpy.ndarray, rows: Rows, kinds: Kinds, summary: dict
         chosen = numpy.cumsum(seconds) <= summary["limit_hours"] * 3600
     else:
         return order
-    return order[chosen]
+    subset = order[chosen]
+    if len(order) and not len(subset):
+        raise UserError(f"--limit_hours {summary['limit_hours']}: no training row is so short")
+    return subset
 
 
 def _balanced(label: numpy.ndarray, seconds: numpy.ndarray, limit_hours: float | None):
@@ -370,6 +290,11 @@ def text_of(summary: dict) -> str:
         lines.append(
             f"{summary['conflicts']} rows share an ID with another file or label: all left out, "
             f"see {DUPLICATES}"
+        )
+    if summary["contradictions"]:
+        lines.append(
+            f"{summary['contradictions']} rows have a file that is real in one row and fake in "
+            f"another: all left out, see {DUPLICATES}"
         )
     if summary["in_two_outputs"]:
         lines.append(f"{summary['in_two_outputs']} IDs are in two outputs: see {DUPLICATES}")

@@ -123,6 +123,27 @@ def test_one_file_under_two_labels_is_a_conflict(protocols):
     assert (status, summary["conflicts"], ids("train.csv")) == (1, 2, [])
 
 
+def test_a_file_that_is_real_and_fake_is_left_out_whatever_its_ids(protocols):
+    write("A.csv", row("A-1", "real", path="$ROOT/x.wav"), row("A-2"), row("A-3", "-"))
+    write("B.csv", row("B-1", "fake", path="$ROOT//x.wav"), row("B-2", path="$ROOT/A-2.wav"),
+          row("B-3", "fake", path="$ROOT/A-3.wav"))  # fmt: skip
+    status, out, _, summary = merge(protocols, "--train", "A.csv", "B.csv")
+    assert (status, summary["contradictions"], summary["conflicts"]) == (1, 2, 0)
+    assert sorted(ids("train.csv")) == ["A-2", "A-3", "B-2", "B-3"]
+    assert "2 rows have a file that is real in one row and fake in another" in out
+    with open("merged/duplicates.csv", newline="") as file:
+        listed = [(line["Why"], line["ID"], line["Label"]) for line in csv.DictReader(file)]
+    assert listed == [("real and fake", "A-1", "real"), ("real and fake", "B-1", "fake")]
+
+
+def test_a_file_that_is_trained_as_real_and_tested_as_fake_is_in_no_output(protocols):
+    write("A.csv", row("A-1", path="$ROOT/x.wav"), row("A-1", path="$ROOT/x.wav"), row("A-2"))
+    write("T.csv", row("T-1", "fake", path="$ROOT/x.wav"), row("T-2"))
+    status, *_, summary = merge(protocols, "--train", "A.csv", "--test", "T.csv")
+    assert (status, summary["kept_once"], summary["contradictions"]) == (1, 1, 2)
+    assert (ids("train.csv"), ids("test.csv")) == (["A-2"], ["T-2"])
+
+
 def test_an_id_in_training_and_test_is_reported(protocols):
     write("A.csv", row("A-1"))
     write("T.csv", row("A-1"))
@@ -220,5 +241,22 @@ def test_nothing_to_merge_is_refused(protocols):
     assert merge(protocols)[0] == 2
     assert merge(protocols, "--train", "nowhere.csv")[0] == 2
     write("A.csv", row("A-1"))
-    assert merge(protocols, "--train", "A.csv", "--limit_hours", "0")[0] == 2
     assert merge(protocols, "--train", "A.csv", "--balance")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--limit_hours", "0.0"),
+        ("--limit_hours", "nan"),
+        ("--limit_hours", "inf"),
+        ("--limit_hours", "0.0001"),  # the one row is longer
+        ("--seed", "-1"),
+        ("--seed", "4294967296"),
+    ],
+)
+def test_a_subset_that_cannot_be_drawn_is_refused(option, value, protocols):
+    write("A.csv", row("A-1"))
+    status, _, err, _ = merge(protocols, "--train", "A.csv", option, value)
+    assert (status, f"{option} {value}" in err) == (2, True)
+    assert not Path("merged/train.csv").exists()
