@@ -36,6 +36,7 @@ ERRORS = {
     "proportion": "rows whose proportion is not train, valid, test or -",
     "number": "rows whose duration, rate or channel count is no number above 0",
     "path": "rows whose path does not begin with $ROOT/",
+    "no_id": "rows without an ID",
     "repeated_id": "rows with an ID that an earlier row has",
     "contradiction": "rows with a file that an earlier row gives another label",
     "missing": "files that are not there",
@@ -83,6 +84,9 @@ def run(args: argparse.Namespace) -> int:
 
     if args.sample is not None and args.sample < 1:
         raise UserError(f"--sample {args.sample}: give a number above 0")
+    for option, path in (("--json", args.json), ("--findings", args.findings)):
+        if path and Path(path).is_dir():  # else it is found only when all has been decoded
+            raise UserError(f"{option} {path} is a folder: name a file")
     with Findings(args.findings) as findings:
         report = Check(args, findings, worker_count(args.workers)).report()
     print(text_of(report, findings))
@@ -150,6 +154,8 @@ class Check:
                 if not _is_positive(cells[column]):
                     self.findings.add("number", f"{where}: {cells[column]!r}")
                     break
+            if not cells[ID]:
+                self.findings.add("no_id", f"{where}{cells[PATH]}")
             if not cells[PATH].startswith(ROOT + "/"):
                 self.findings.add("path", f"{where}: {cells[PATH]!r}")
             if cells[PATH] not in ("", "-"):

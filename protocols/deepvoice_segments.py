@@ -49,17 +49,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     segments = read_log(args.log)
-    totals = {"written": 0, "sources": 0, "missing": 0}
+    totals = dict.fromkeys(("segments", "cut", "missing", "unreadable"), 0)
     for source, cuts in segments.items():
-        written = cut(Path(args.data_folder), source, cuts)
-        totals["written"] += written
-        totals["sources" if written else "missing"] += 1
+        problem = cut(Path(args.data_folder), source, cuts)
+        totals[problem or "cut"] += 1
+        totals["segments"] += 0 if problem else len(cuts)
     print(
-        f"{totals['written']} segments of {totals['sources']} recordings written to "
-        f"{Path(args.data_folder, SEGMENTS)}; {totals['missing']} recordings are missing"
+        f"{totals['segments']} segments of {totals['cut']} recordings written to "
+        f"{Path(args.data_folder, SEGMENTS)}; {totals['missing']} recordings are missing, "
+        f"{totals['unreadable']} unreadable"
     )
-    if not totals["written"]:
-        raise UserError(f"no recording of the log is in {Path(args.data_folder, AUDIO)}")
+    if not totals["segments"]:
+        raise UserError(f"no readable recording of the log is in {Path(args.data_folder, AUDIO)}")
     return 0
 
 
@@ -87,10 +88,10 @@ def _segments(lines: Iterable[str], path: str) -> Iterator[Segment]:
         yield Segment(source, *map(int, figures))
 
 
-def cut(data_folder: Path, source: str, segments: list[Segment]) -> int:
-    """Write the segments of one recording, which is read once; how many were written.
+def cut(data_folder: Path, source: str, segments: list[Segment]) -> str:
+    """Write the segments of one recording, which is read once; `missing`, `unreadable` or nothing.
 
-    A missing recording is said and passed over. A segment that begins past the recording's end
+    A recording that is either is said and passed over. A segment that begins past the recording's end
     is a `UserError`: the log belongs to another recording.
     """
     import soundfile
@@ -98,12 +99,20 @@ def cut(data_folder: Path, source: str, segments: list[Segment]) -> int:
     path = data_folder / AUDIO / segments[0].kind / f"{source}.wav"
     if not path.is_file():
         print(f"warning: no {path}: {len(segments)} segments left out", file=sys.stderr)
-        return 0
-    with soundfile.SoundFile(path) as sound:
-        rate, length = sound.samplerate, sound.frames
-        subtype = sound.subtype if sound.subtype in SUBTYPES else "PCM_16"
-        dtype = "float32" if subtype == "FLOAT" else "int32"  # exact for PCM of any width
-        samples = sound.read(dtype=dtype, always_2d=True)
+        return "missing"
+    try:
+        with soundfile.SoundFile(path) as sound:
+            rate, length = sound.samplerate, sound.frames
+            subtype = sound.subtype if sound.subtype in SUBTYPES else "PCM_16"
+            dtype = "float32" if subtype == "FLOAT" else "int32"  # exact for PCM of any width
+            samples = sound.read(dtype=dtype, always_2d=True)
+    except soundfile.LibsndfileError as error:
+        print(
+            f"warning: {path} is unreadable ({error.error_string}): {len(segments)} segments left "
+            "out",
+            file=sys.stderr,
+        )
+        return "unreadable"
     folder = data_folder / SEGMENTS / segments[0].kind
     folder.mkdir(parents=True, exist_ok=True)
     for segment in segments:
@@ -113,4 +122,4 @@ def cut(data_folder: Path, source: str, segments: list[Segment]) -> int:
                 f"which has {length}: is it the right recording?"
             )
         write_sound(folder / segment.name, samples[segment.start : segment.end], rate, subtype)
-    return len(segments)
+    return ""

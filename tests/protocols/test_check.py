@@ -94,6 +94,7 @@ def no_rows(rows):
         (set_cell("Path", "x/0.wav"), {"path": 1, "missing": 1}, 1),
         (set_cell("Path", "$ROOT//x/0.wav"), {}, 0),
         (set_cell("Path", "$ROOT/x/none.wav"), {"missing": 1}, 1),
+        (set_cell("ID", ""), {"no_id": 1}, 1),
         (repeat, {"repeated_id": 1, "repeated_path": 1}, 1),
         (repeat_path, {"repeated_path": 1}, 0),
         (relabel_again, {"contradiction": 1}, 1),
@@ -245,3 +246,10 @@ def test_auc_of_separated_and_equal_values():
 
 def test_errors_and_warnings_are_told_apart():
     assert not set(ERRORS) & set(WARNINGS)
+
+
+@pytest.mark.parametrize("option", ["--json", "--findings"])
+def test_a_folder_to_write_to_is_refused_before_anything_is_opened(option, protocols, tmp_path):
+    (tmp_path / "data").mkdir()
+    status, _, err = protocols("check", "none.csv", "--data_folder", "data", option, "data")
+    assert (status, err) == (2, f"error: {option} data is a folder: name a file\n")

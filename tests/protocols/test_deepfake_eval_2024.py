@@ -119,6 +119,113 @@ def test_an_unreadable_file_is_said_and_left_out(metadata, protocols, write_text
     assert "of 2 files" in out
 
 
+def listed(protocols, *arguments):
+    status, *_ = protocols("build", TOP, "--data_folder", "data", "--output", "p.csv", *arguments)
+    assert status == 0
+    with open("p.csv", newline="") as file:
+        return [(row["Path"].split("/data/")[1], row["Label"]) for row in csv.DictReader(file)]
+
+
+CORRECTED = HEADER + "a.wav,Test,Real,EN\nb.flac,test,Unknown,EN\nc.wav,Test,Real,EN\n"
+
+
+def test_after_a_correction_of_the_metadata_each_file_is_in_its_new_place_alone(
+    metadata, protocols, write_text, write_audio
+):
+    run(protocols, "prepare")
+    write_text(METADATA, CORRECTED)
+    own = write_audio(f"{TOP}/data/unsegmented/train/fake/mine.wav")
+    status, out, _ = run(protocols, "prepare")
+    assert (status, "2  removed: link of an earlier run" in out) == (0, True)
+    assert listed(protocols, "--variant", "unsegmented") == [
+        ("unsegmented/test/real/a.wav", "real"), ("unsegmented/test/real/c.wav", "real"),
+        ("unsegmented/train/fake/mine.wav", "fake"),
+    ]  # fmt: skip
+    own.unlink()
+    assert "removed" not in run(protocols, "prepare")[1]
+
+
+def test_a_copy_that_a_correction_puts_elsewhere_is_refused_and_stays(
+    metadata, protocols, write_text, tmp_path
+):
+    run(protocols, "prepare", "--copy")
+    write_text(METADATA, CORRECTED)
+    whole = tmp_path / "data" / TOP / "data/unsegmented"
+    status, _, err = run(protocols, "prepare", "--copy")
+    assert (status, f"{whole}/train/fake/a.wav has another split or label" in err) == (2, True)
+    assert (whole / "train/fake/a.wav").is_file() and not (whole / "test/real/a.wav").exists()
+
+
+def test_a_link_to_another_file_is_not_prepares_and_stays(metadata, protocols, tmp_path):
+    run(protocols, "prepare")
+    link = tmp_path / "data" / TOP / "data/unsegmented/test/fake/mine.wav"
+    link.symlink_to(tmp_path / "data" / TOP / "audio-data/c.wav")
+    assert run(protocols, "prepare")[0] == 0
+    assert link.is_symlink()
+
+
+def test_a_file_with_two_labels_in_the_metadata_is_refused(metadata, protocols, write_text):
+    write_text(METADATA, HEADER + "a.wav,Train,Fake,EN\na.wav,Train,Fake,EN\na.wav,Train,Real,EN\n")
+    status, _, err = run(protocols, "prepare")
+    assert (status, "a.wav is train real" in err, "line 4, train fake in" in err) == (2, True, True)
+
+
+def test_segments_of_an_earlier_run_do_not_stay_beside_the_new_ones(
+    metadata, protocols, tmp_path, write_audio
+):
+    run(protocols, "prepare")
+    run(protocols, "segment", "--seconds", "4", "10")
+    folder = f"{TOP}/data/segmented/train/4s/fake"
+    others = [
+        write_audio(f"{folder}/{name}.wav") for name in ("a_seg1_seg1", "a_segment", "aa_seg1")
+    ]
+    status, out, _ = run(
+        protocols, "segment", "--seconds", "4", "--same_format", "--min_seconds", "2"
+    )
+    assert (status, "3 segments of an earlier run removed" in out) == (0, True)
+    found = sorted(path.name for path in (tmp_path / "data" / folder).iterdir())
+    assert found == ["a_seg1.wav", "a_seg1_seg1.wav", "a_seg2.wav", "a_segment.wav", "aa_seg1.wav"]
+    for path in others:
+        path.unlink()
+    assert [path for path, _ in listed(protocols)] == [
+        "segmented/test/10s/real/b_seg1.flac", "segmented/test/4s/real/b_seg1.flac",
+        "segmented/train/10s/fake/a_seg1.flac", "segmented/train/4s/fake/a_seg1.wav",
+        "segmented/train/4s/fake/a_seg2.wav",
+    ]  # fmt: skip
+
+
+def test_segments_of_a_file_that_has_become_unreadable_stay(metadata, protocols, tmp_path):
+    run(protocols, "prepare")
+    run(protocols, "segment", "--seconds", "10")
+    (tmp_path / "data" / TOP / "audio-data/a.wav").write_text("no audio")
+    status, _, err = run(protocols, "segment", "--seconds", "10")
+    assert (status, "a.wav left out" in err) == (0, True)
+    assert (tmp_path / "data" / TOP / "data/segmented/train/10s/fake/a_seg1.flac").is_file()
+
+
+def test_segments_with_the_label_of_before_a_correction_are_refused_and_stay(
+    metadata, protocols, write_text, tmp_path
+):
+    run(protocols, "prepare")
+    run(protocols, "segment", "--seconds", "4", "10")
+    write_text(METADATA, CORRECTED)
+    run(protocols, "prepare")
+    status, _, err = run(protocols, "segment", "--seconds", "10")
+    pieces = tmp_path / "data" / TOP / "data/segmented"
+    assert (status, "remove Deepfake-Eval-2024/data/segmented" in err) == (2, True)
+    assert len(list(pieces.rglob("*.flac"))) == 6
+
+
+def test_segments_named_before_a_second_file_of_that_stem_came_are_refused(
+    metadata, protocols, write_audio
+):
+    run(protocols, "prepare")
+    run(protocols, "segment", "--seconds", "10")
+    write_audio(f"{TOP}/data/unsegmented/train/fake/a.flac")
+    status, _, err = run(protocols, "segment", "--seconds", "10")
+    assert (status, "a_seg1.flac is a segment of" in err) == (2, True)
+
+
 def test_short_last_pieces_can_be_left_out(metadata, protocols, tmp_path):
     run(protocols, "prepare")
     run(protocols, "segment", "--seconds", "4", "--min_seconds", "2")
@@ -139,6 +246,8 @@ def test_steps_without_their_input_are_refused(protocols, tmp_path, write_text):
     assert run(protocols, "prepare")[0] == 2
     Path("data", TOP, "data/unsegmented").mkdir(parents=True, exist_ok=True)
     assert run(protocols, "segment", "--seconds", "0")[0] == 2
+    for seconds in ("nan", "inf", "-1"):
+        assert "--min_seconds" in run(protocols, "segment", "--min_seconds", seconds)[2]
     assert run(protocols, "segment", "--seconds", "4")[0] == 2
 
 

@@ -55,6 +55,15 @@ def test_the_segments_have_a_protocol(recordings, protocols):
     assert "3 rows, 1 real and 2 fake" in out
 
 
+def test_an_unreadable_recording_is_counted_and_the_others_are_cut(recordings, protocols, tmp_path):
+    (tmp_path / "data" / AUDIO / "FAKE/alice-to-bob.wav").write_text("no audio")
+    status, out, err = cut(protocols)
+    assert status == 0
+    assert "1 segments of 1 recordings written" in out
+    assert "1 recordings are missing, 1 unreadable" in out
+    assert "alice-to-bob.wav is unreadable (Format not recognised.): 2 segments left out" in err
+
+
 def test_a_segment_past_the_end_of_its_recording_is_refused(recordings, protocols):
     log = "Audio: bob-original_seg_1, start at: 11025, end at: 12000\n"
     status, _, err = cut(protocols, log)
@@ -67,7 +76,7 @@ def test_a_segment_past_the_end_of_its_recording_is_refused(recordings, protocol
     [
         ("Audio: x_seg_1, start at: a, end at: 5\n", "unknown form of line 1"),
         ("Saved: x\n", "no line beginning with 'Audio:'"),
-        ("Audio: none-to-none_seg_1, start at: 0, end at: 5\n", "no recording of the log"),
+        ("Audio: none-to-none_seg_1, start at: 0, end at: 5\n", "no readable recording of the log"),
     ],
 )
 def test_what_is_no_log_is_refused(log, message, protocols):
