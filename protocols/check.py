@@ -139,11 +139,14 @@ class Check:
         from protocols.corpus import database_of
 
         for number, cells, _ in read_rows(self.args.csv):
-            where = f"line {number}, {cells[ID]}"
+            where = f"line {number}, {cells[ID] or cells[PATH]}"
             self.rows += 1
             self.ids.append(hash(cells[ID]))
             self.paths.append(hash(plain_path(cells[PATH])))
-            self.classes.setdefault(database_of(cells[ID]), Counter())[cells[LABEL]] += 1
+            if cells[ID]:
+                self.classes.setdefault(database_of(cells[ID]), Counter())[cells[LABEL]] += 1
+            else:
+                self.findings.add("no_id", where)
             if cells[LABEL] in UNLABELLED:
                 self.findings.add("unlabelled", where)
             elif cells[LABEL] not in LABELS:
@@ -154,8 +157,6 @@ class Check:
                 if not _is_positive(cells[column]):
                     self.findings.add("number", f"{where}: {cells[column]!r}")
                     break
-            if not cells[ID]:
-                self.findings.add("no_id", f"{where}{cells[PATH]}")
             if not cells[PATH].startswith(ROOT + "/"):
                 self.findings.add("path", f"{where}: {cells[PATH]!r}")
             if cells[PATH] not in ("", "-"):

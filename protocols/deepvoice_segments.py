@@ -91,8 +91,8 @@ def _segments(lines: Iterable[str], path: str) -> Iterator[Segment]:
 def cut(data_folder: Path, source: str, segments: list[Segment]) -> str:
     """Write the segments of one recording, which is read once; `missing`, `unreadable` or nothing.
 
-    A recording that is either is said and passed over. A segment that begins past the recording's end
-    is a `UserError`: the log belongs to another recording.
+    A recording that is either is said and passed over. A segment that begins past its end is a
+    `UserError`: the log belongs to another recording.
     """
     import soundfile
 
