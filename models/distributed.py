@@ -35,13 +35,23 @@ class World:
 
 
 def join_world(*, backend: str | None, device: str, timeout_seconds: float) -> World:
-    """Join torchrun's process group when there is one; gloo on a CPU unless told otherwise."""
+    """Take `device`, and join torchrun's process group when there is one.
+
+    The backend is NCCL on GPUs and gloo on CPUs unless told otherwise.
+    """
+    on_gpu = device.startswith("cuda")
+    if on_gpu:
+        # Before any collective: NCCL moves objects and barriers through the current device, which
+        # would be the first GPU for every rank of a host.
+        torch.cuda.set_device(device)
     if "RANK" not in os.environ or "LOCAL_RANK" not in os.environ:
         return World()
     if not dist.is_initialized():
+        backend = backend or ("nccl" if on_gpu else "gloo")
         dist.init_process_group(
-            backend=backend or ("nccl" if device.startswith("cuda") else "gloo"),
+            backend=backend,
             timeout=datetime.timedelta(seconds=timeout_seconds),
+            device_id=torch.device(device) if backend == "nccl" else None,
         )
         atexit.register(leave_world)
     return World(dist.get_rank(), dist.get_world_size(), int(os.environ["LOCAL_RANK"]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import shutil
 import sys
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from models.whole_checkpoint import WholeCheckpointer
 from protocols.schema import UserError
 
 logger = logging.getLogger(__name__)
+PLAIN = (bool, int, float, str, list, dict, type(None))  # what a YAML holds besides objects
 
 
 def train(hparams: dict, run_options: dict, resolved_yaml: str) -> int:
@@ -35,41 +38,75 @@ def train(hparams: dict, run_options: dict, resolved_yaml: str) -> int:
         device=device,
         timeout_seconds=hparams["distributed_timeout"],
     )
-    folder = Path(hparams["output_folder"])
-    refuse_other_model(folder, hparams["model"])
+    folder, throwaway = Path(hparams["output_folder"]), is_throwaway(run_options)
+    if throwaway:
+        folder /= "debug"  # apart from the records of the real run
+    changes = [] if throwaway else changes_since_last_start(folder, hparams)
     train_data, valid_data = open_protocols(hparams)
-    prepare_folder(folder, resolved_yaml, world)
+    prepare_folder(folder, resolved_yaml, world, empty=throwaway)
+    for change in changes:
+        logger.warning("since this run was last started: %s", change)
     # SpeechBrain wraps DDP by the backend it believes in; tell it the one in use.
     run_options = {**run_options, "device": device, "distributed_backend": backend_in_use()}
     brain = build_brain(hparams, run_options, folder, world)
     train_stream = make_train_stream(hparams, train_data, world, device)
     valid_stream = make_valid_stream(hparams, valid_data, world, device)
-    brain.fit_stream(train_stream, valid_stream)
+    try:
+        brain.fit_stream(train_stream, valid_stream)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(
+            f"no space is left for the logs in {folder}: free some and give the same command again,"
+            " it goes on from the last checkpoint"
+        ) from error
     report(brain, folder)
     return 0
 
 
-def prepare_folder(folder: Path, resolved_yaml: str, world: World) -> None:
+def is_throwaway(run_options: dict) -> bool:
+    """Whether SpeechBrain's `--debug` will drop the run's checkpoints at its end."""
+    return run_options.get("debug", False) and not run_options.get("debug_persistently", False)
+
+
+def prepare_folder(folder: Path, resolved_yaml: str, world: World, *, empty: bool) -> None:
     if world.is_main:
+        if empty:
+            shutil.rmtree(folder, ignore_errors=True)
         try:
             (folder / "save").mkdir(parents=True, exist_ok=True)
+            record_run(folder, resolved_yaml, sys.argv)
         except OSError as error:
-            raise UserError(f"cannot make the output folder {folder}: {error.strerror}") from None
-        record_run(folder, resolved_yaml, sys.argv)
+            raise UserError(
+                f"cannot write to the output folder {folder} ({error.strerror}):"
+                " free some space there, or name another --output_folder"
+            ) from None
     barrier()
     log_to(folder, active=world.is_main)
 
 
-def refuse_other_model(folder: Path, model: str) -> None:
-    """An output folder belongs to the model it was made for."""
+def changes_since_last_start(folder: Path, hparams: dict) -> list[str]:
+    """What the YAML or command line says otherwise than at the run's last start, a line a key.
+
+    Raises UserError for another model or other first weights: that is another run.
+    """
     from hparams.load import read_yaml
 
     record = folder / "hyperparams.yaml"
-    if record.exists() and (former := read_yaml(record).get("model")) != model:
-        raise UserError(
-            f"{folder} holds a run of model {former}, not {model}:"
-            " give this one another --exp_name or --output_folder"
-        )
+    if not record.exists():
+        return []
+    former = {key: value for key, value in read_yaml(record).items() if key in hparams}
+    for key in ("model", "ckpt_path"):
+        if key in former and str(former[key]) != str(hparams[key]):
+            raise UserError(
+                f"{folder} holds a run with {key} {former[key]}, not {hparams[key]}:"
+                " give this one another --exp_name or --output_folder"
+            )
+    return [
+        f"{key} is {hparams[key]}, it was {value}"
+        for key, value in former.items()
+        if isinstance(hparams[key], PLAIN) and value != hparams[key]
+    ]
 
 
 def open_protocols(hparams: dict) -> tuple[ProtocolTable, ProtocolTable]:
@@ -90,9 +127,7 @@ def build_brain(hparams: dict, run_options: dict, folder: Path, world: World) ->
     save = folder / "save"
     checkpointer = WholeCheckpointer(save, kind="last", num_to_keep=2, world=world)
     best = WholeCheckpointer(save, kind="best", num_to_keep=1, world=world)
-    # SpeechBrain keeps the checkpoints of a `--debug` run in a temporary folder of its own.
-    throwaway = run_options.get("debug", False) and not run_options.get("debug_persistently", False)
-    resuming = not throwaway and checkpointer.newest_intact() is not None
+    resuming = checkpointer.newest_intact() is not None
     detector = initial_detector(hparams, resuming=resuming)
     held = freeze_front_end(detector, hparams)
     detector.set_activation_checkpointing(hparams["checkpoint_activations"])

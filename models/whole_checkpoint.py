@@ -2,7 +2,7 @@
 
 A checkpoint is written to a folder of another name, each file synced, sizes and CRC-32 noted in
 MANIFEST.json, and the folder renamed. `kill -9` or a full disk leaves the former checkpoint as it
-was.
+was. A damaged one is set aside under a third name, so that it neither counts nor is lost.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from protocols.schema import UserError
 logger = logging.getLogger(__name__)
 MANIFEST = "MANIFEST.json"
 PARTIAL = "partial-"  # prefix of a checkpoint being written
+DAMAGED = "damaged-"  # prefix of one whose files are no longer as written
 
 
 class WholeCheckpointer(Checkpointer):
@@ -54,26 +55,35 @@ class WholeCheckpointer(Checkpointer):
         self._keep_newest()
 
     def newest_intact(self) -> Checkpoint | None:
-        """The newest checkpoint of this kind whose files are as written; says which it passed over.
+        """The newest checkpoint of this kind whose files are as written; None when there is none.
 
-        The main rank reads the files, once; the others take its word.
+        Newer ones that are damaged are set aside, saying so; UserError when all are. The main rank
+        reads the files, once; the others take its word.
         """
         if not self._looked:
-            name = self._look() if self.world.is_main else None
-            self._newest = gather_objects(name)[0]
+            found = self._look() if self.world.is_main else None
+            self._newest, faults = gather_objects(found)[0]
+            if faults and self._newest is None:
+                raise UserError(
+                    f"no checkpoint in {self.checkpoints_dir} is intact ({'; '.join(faults)}):"
+                    " start anew under another --exp_name, or remove them to start anew here"
+                )
             self._looked = True
         mine = self.find_checkpoints(importance_key=age, ckpt_predicate=self._is_mine)
         return next((found for found in mine if found.path.name == self._newest), None)
 
-    def _look(self) -> str | None:
+    def _look(self) -> tuple[str | None, list[str]]:
+        """Name of the newest intact checkpoint, and what is wrong with those after it."""
+        damaged = []
         for checkpoint in self.find_checkpoints(importance_key=age, ckpt_predicate=self._is_mine):
             fault = manifest_fault(checkpoint.path)
             if fault is None:
-                return checkpoint.path.name
-            logger.warning(
-                "checkpoint %s is damaged (%s): trying the one before", checkpoint.path, fault
-            )
-        return None
+                for path, fault in damaged:
+                    logger.warning("checkpoint %s is damaged (%s): set aside", path, fault)
+                    path.rename(free_name(path.with_name(DAMAGED + path.name)))
+                return checkpoint.path.name, []
+            damaged.append((checkpoint.path, fault))
+        return None, [f"{path.name}: {fault}" for path, fault in damaged]
 
     def remove_partial(self) -> None:
         """Clear away what a killed run left half written."""
@@ -97,10 +107,13 @@ class WholeCheckpointer(Checkpointer):
             return
         partial = self._partial(final.name)
         write_manifest(partial)
-        if final.exists():  # the same step saved again after a resume
-            shutil.rmtree(final)
-        os.rename(partial, final)
+        published = free_name(final)
+        os.rename(partial, published)
         _sync(self.checkpoints_dir)
+        # The same moment, saved before a resume, goes only now: there is always one that is whole.
+        for former in (final, *self.checkpoints_dir.glob(final.name + "+*")):
+            if former != published:
+                shutil.rmtree(former, ignore_errors=True)
 
     def _keep_newest(self) -> None:
         self.delete_checkpoints(
@@ -114,6 +127,12 @@ class WholeCheckpointer(Checkpointer):
 def age(checkpoint: Checkpoint) -> tuple[int, float]:
     """Sorts checkpoints from old to new by training progress; a clock set back does not matter."""
     return checkpoint.meta.get("optimizer_step", -1), checkpoint.meta["unixtime"]
+
+
+def free_name(path: Path) -> Path:
+    """`path`, or where that is taken `path+2`, `path+3`, ..."""
+    tries = (path, *(path.with_name(f"{path.name}+{n}") for n in range(2, 1000)))
+    return next(candidate for candidate in tries if not candidate.exists())
 
 
 def write_manifest(folder: Path) -> None:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+import torch.distributed as dist
 from support.runs import free_port, run_main
 from support.training import make_run, toy_arguments
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import main
+from models import train_log, training
+from models.distributed import join_world
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENT = "Log/exps/exp_w2v_tiny_default"
@@ -26,8 +32,8 @@ def losses(base: Path) -> list[float]:
     return [event.value for event in events.Scalars("train/loss")]
 
 
-def table(base: Path) -> list[dict]:
-    lines = (base / EXPERIMENT / "exp_log.txt").read_text().splitlines()
+def table(base: Path, folder: Path = Path(EXPERIMENT)) -> list[dict]:
+    lines = (base / folder / "exp_log.txt").read_text().splitlines()
     return [dict(zip(lines[0].split(), line.split(), strict=True)) for line in lines[1:]]
 
 
@@ -199,7 +205,7 @@ def test_the_output_folder_of_another_model_is_left_alone(toy_corpus, tmp_path, 
     (folder / "hyperparams.yaml").write_text("model: mms_300m\n")
     words = toy_arguments(toy_corpus, tmp_path)
     assert main.main(["hparams/w2v_tiny.yaml", *words]) == 2
-    assert "holds a run of model mms_300m, not w2v_tiny" in capfd.readouterr().err
+    assert "holds a run with model mms_300m, not w2v_tiny" in capfd.readouterr().err
     assert sorted(path.name for path in folder.iterdir()) == ["hyperparams.yaml"]
 
 
@@ -259,8 +265,9 @@ def test_post_training_starts_from_a_fairseq_file(toy_corpus, tmp_path):
 def test_a_debug_run_is_short_and_leaves_no_checkpoint(toy_corpus, tmp_path):
     words = toy_arguments(toy_corpus, tmp_path, optimizer_step_limit=100, valid_step=50)
     assert main.main(["hparams/w2v_tiny.yaml", *words, "--debug"]) == 0
-    assert list((tmp_path / EXPERIMENT / "save").iterdir()) == []
-    assert [row["optimizer_step"] for row in table(tmp_path)] == ["2", "4"]
+    debug = tmp_path / EXPERIMENT / "debug"
+    assert list((debug / "save").iterdir()) == []
+    assert [row["optimizer_step"] for row in table(tmp_path, debug)] == ["2", "4"]
 
 
 def test_a_large_model_is_not_trained_from_random_weights_unasked(toy_corpus, tmp_path, capfd):
@@ -271,3 +278,60 @@ def test_a_large_model_is_not_trained_from_random_weights_unasked(toy_corpus, tm
 
 def _csvs(corpus: Path) -> list[str]:
     return [f"--{name}_csv={corpus / 'protocols' / name}.csv" for name in ("train", "valid")]
+
+
+def test_a_gpu_is_taken_before_the_first_collective(monkeypatch):
+    """NCCL sends objects and barriers through the current GPU: every rank's must be its own."""
+    calls = []
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: calls.append(("take", device)))
+    monkeypatch.setattr(dist, "is_initialized", lambda: False)
+    monkeypatch.setattr(dist, "get_rank", lambda: 3)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 4)
+    monkeypatch.setattr(
+        dist, "init_process_group", lambda **options: calls.append(("join", options))
+    )
+    for name in ("RANK", "LOCAL_RANK"):
+        monkeypatch.setenv(name, "3")
+    world = join_world(backend=None, device="cuda:3", timeout_seconds=60)
+    assert (world.rank, world.size) == (3, 4)
+    (first, device), (second, options) = calls
+    assert (first, device, second) == ("take", "cuda:3", "join")
+    assert options["backend"] == "nccl" and options["device_id"] == torch.device("cuda:3")
+
+
+def test_other_first_weights_are_another_run_and_other_settings_are_told(
+    toy_corpus, tmp_path, capsys
+):
+    assert main.main(["hparams/w2v_tiny.yaml", *toy_arguments(toy_corpus, tmp_path)]) == 0
+    other = toy_arguments(toy_corpus, tmp_path, ckpt_path="somewhere.ckpt")
+    assert main.main(["hparams/w2v_tiny.yaml", *other]) == 2
+    assert "a run with ckpt_path None, not somewhere.ckpt" in capsys.readouterr().err
+    longer = toy_arguments(toy_corpus, tmp_path, optimizer_step_limit=5, max_bad_files=7)
+    assert main.main(["hparams/w2v_tiny.yaml", *longer]) == 0
+    told = re.findall(r"since this run was last started: (.*)", capsys.readouterr().err)
+    assert told == ["max_bad_files is 7, it was 100", "optimizer_step_limit is 5, it was 4"]
+
+
+def test_a_debug_run_leaves_the_real_one_as_it_was(toy_corpus, tmp_path):
+    words = ["hparams/w2v_tiny.yaml", *toy_arguments(toy_corpus, tmp_path)]
+    assert main.main(words) == 0
+    folder = tmp_path / EXPERIMENT
+    before = (table(tmp_path), losses(tmp_path), (folder / "hyperparams.yaml").read_text())
+    assert main.main([*words, "--debug"]) == 0
+    assert main.main([*words, "--debug"]) == 0
+    after = (table(tmp_path), losses(tmp_path), (folder / "hyperparams.yaml").read_text())
+    assert after == before
+    assert (folder / "debug/exp_log.txt").exists()
+
+
+def test_a_disk_full_of_logs_is_one_sentence(toy_corpus, tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    words = ["hparams/w2v_tiny.yaml", *toy_arguments(toy_corpus, tmp_path)]
+    monkeypatch.setattr(train_log, "write_text", full)
+    assert main.main(words) == 2
+    assert "cannot write to the output folder" in capsys.readouterr().err
+    monkeypatch.setattr(training, "record_run", lambda *_: None)
+    assert main.main(words) == 2
+    assert "no space is left for the logs" in capsys.readouterr().err
