@@ -41,7 +41,7 @@ def command(corpus: Path, base: Path, **options) -> list[str]:
 def outcome(base: Path) -> tuple[dict, str, list]:
     """Final weights, validation table, and the training losses as TensorBoard shows them."""
     folder = base / "Log/exps/exp_w2v_tiny_default"
-    (last,) = (folder / "save").glob(f"CKPT+last-step{STEPS:08d}-validated")
+    (last,) = (folder / "save").glob(f"CKPT+last-step{STEPS:08d}-validated*")
     events = EventAccumulator(str(folder / "train_steps_log")).Reload()
     losses = [(event.step, event.value) for event in events.Scalars("train/loss")]
     return torch.load(last / "ssl.ckpt"), (folder / "exp_log.txt").read_text(), losses
