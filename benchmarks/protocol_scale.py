@@ -47,6 +47,7 @@ def write_csv(path: Path, rows: int) -> None:
 
 def measure_ours(csv_path: str) -> dict[str, float]:
     """Opens the table, plans an epoch, takes its first batch's rows; then a new epoch and rows."""
+    import models.training  # noqa: F401 (the memory is that of a training process)
     from dataio.batching import BatchPlan
     from dataio.protocol import ProtocolTable
 

@@ -15,6 +15,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import mmap
 import os
 import shutil
 import tempfile
@@ -34,6 +35,7 @@ from protocols.schema import FAKE, LABELS, REAL, UNKNOWN, UNLABELLED, UserError,
 CACHE_FOLDER = ".protocol_cache"  # beside the CSV, unless the caller names another place
 _LAYOUT = 1  # part of the key: a change of the cache's layout makes old ones stale
 _BLOCK_BYTES = 8 << 20
+_ROWS_RESIDENT = 256  # look-ups after which the pages they mapped are let go
 _CHECKED_BLOCKS, _CHECKED_BYTES = 64, 1 << 16  # content check: all of 4 MB, samples of more
 _WORDS = (*LABELS, *UNLABELLED)
 _WORD_VALUES = np.array([LABELS.get(word, UNKNOWN) for word in _WORDS], dtype=np.int8)
@@ -61,8 +63,10 @@ class ProtocolTable:
         self.cache, self.csv_path, self.data_folder = os.fspath(cache), csv_path, data_folder
         self.durations = np.load(Path(cache, "durations.npy"), mmap_mode="r")
         self.labels = np.load(Path(cache, "labels.npy"), mmap_mode="r")
-        rows = pa.ipc.open_file(pa.memory_map(os.path.join(cache, "rows.arrow"))).read_all()
+        self._map = _mapped(os.path.join(cache, "rows.arrow"))
+        rows = pa.ipc.open_file(pa.py_buffer(self._map)).read_all()
         self._ids, self._paths = rows.column("ID"), rows.column("Path")
+        self._looked_up = 0
         self._in_use = _mark_in_use(Path(cache))
         self.meta = json.loads(Path(cache, "meta.json").read_text())
 
@@ -105,6 +109,11 @@ class ProtocolTable:
     def row(self, i: int) -> ProtocolRow:
         """The fields of row `i`."""
         i = int(i)
+        self._looked_up += 1
+        if self._looked_up % _ROWS_RESIDENT == 0:
+            # Each look-up maps the pages around it: a run that visits all rows would hold the
+            # whole file. The pages stay in the system's cache, only this process lets go.
+            self._map.madvise(mmap.MADV_DONTNEED)
         return ProtocolRow(self.ids(i), int(self.labels[i]), float(self.durations[i]), self.path(i))
 
     def require_both_classes(self) -> None:
@@ -135,6 +144,11 @@ class ProtocolTable:
             f"none of the {len(rows)} files looked up for {self.csv_path} exists, "
             f"for instance {self.path(0)} of line 2: check data_folder and the Path column"
         )
+
+
+def _mapped(path: str) -> mmap.mmap:
+    with open(path, "rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _attach(cache: str, csv_path: str, data_folder: str) -> ProtocolTable:
@@ -222,6 +236,7 @@ def _build_aside(csv_path: str, columns: list[str], cache: Path) -> None:
     aside = Path(tempfile.mkdtemp(prefix=f"{cache.name}.building-", dir=cache.parent))
     try:
         _build(csv_path, columns, aside)
+        pa.default_memory_pool().release_unused()  # hundreds of megabytes that Arrow would keep
         os.rename(aside, cache)
     except OSError as error:
         if cache.is_dir():  # without locks: another process was faster

@@ -122,6 +122,8 @@ def test_every_cell_of_the_fine_tuning_table_is_a_command():
     rows = re.findall(r"^\| \S+ \| `(.*?)` \| `(.*?)` \|", section, re.MULTILINE)
     columns = re.findall(r'"\[(\d+), \1\]"', section)
     assert len(rows) == 5 and columns == ["4", "10", "13", "30", "50"]
+    # A folder goes on with the run it holds: each cell needs a name of its own.
+    assert "main.py hparams/deepfake_eval_2024.yaml --base_path B --exp_name <name>" in section
     yaml = ROOT / "hparams/deepfake_eval_2024.yaml"
     for row in (arguments for pair in rows for arguments in pair):
         for seconds in columns:
