@@ -50,7 +50,7 @@ def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
 
 
 class _Frame:
-    """A plotting area with both axes linear."""
+    """A plotting area with both axes linear; `x` and `y` are its limits, margins included."""
 
     def __init__(self, x: tuple[float, float], y: tuple[float, float], height: float) -> None:
         self.x, self.y = _axis(*x), _axis(*y)
@@ -64,12 +64,22 @@ class _Frame:
             self.bottom - up * (self.bottom - self.top),
         )
 
-    def axes(self, x_name: str, y_name: str, *, x_ticks: bool = True) -> list[str]:
+    def axes(
+        self,
+        x_name: str,
+        y_name: str,
+        *,
+        x_ticks: bool = True,
+        y_ticks: dict[float, str] | None = None,
+    ) -> list[str]:
+        """Axis lines, ticks and names; `y_ticks` places words of another scale (a logarithm)."""
+        if y_ticks is None:
+            y_ticks = {value: _tick(value) for value in ticks(*self.y)}
         body = [_line(self.left, self.bottom, self.right, self.bottom, "axis")]
-        for value in ticks(*self.y):
+        for value, words in y_ticks.items():
             _, y = self.at(self.x[0], value)
             body.append(_line(self.left, float(y), self.right, float(y), "grid"))
-            body.append(_text(self.left - 4, float(y) + 4, _tick(value), anchor="end"))
+            body.append(_text(self.left - 4, float(y) + 4, words, anchor="end"))
         for value in ticks(*self.x) if x_ticks else []:
             x, _ = self.at(value, self.y[0])
             body.append(_text(float(x), self.bottom + 14, _tick(value), anchor="middle"))
@@ -77,21 +87,40 @@ class _Frame:
         body.append(_text(2, 10, y_name))
         return body
 
+    def ends(self, names: Sequence[str]) -> list[str]:
+        """The first and the last name under the x axis."""
+        body = [_text(self.left, self.bottom + 14, names[0])]
+        if len(names) > 1:
+            body.append(_text(self.right, self.bottom + 14, names[-1], anchor="end"))
+        return body
 
-def scatter(sets: Sequence[tuple[str, np.ndarray, str]], *, title: str, axes: tuple[str, str]):
-    """Points of several sets `(name, (N, 2), css class)`; two axes of the same scale."""
+
+def scatter(
+    sets: Sequence[tuple[str, np.ndarray, str]], *, title: str, axes: tuple[str, str]
+) -> tuple[str, int]:
+    """Points of several sets `(name, (N, 2), css class)`, and how many lie beyond the frame.
+
+    The frame leaves out the farthest 0.2 % on each side of each axis, or one outlier would press
+    all others into a spot; those points are crosses on its border, where they leave it.
+    """
     height = 360
     every = np.concatenate([points for _, points, _ in sets])
     low, high = np.quantile(every, [0.002, 0.998], axis=0)
     frame = _Frame((low[0], high[0]), (low[1], high[1]), height)
-    body = frame.axes(*axes)
+    body, beyond = frame.axes(*axes), 0
+    low, high = np.array([frame.x, frame.y]).T
     for _, points, kind in sets:
-        inside = ((points >= low) & (points <= high)).all(axis=1)
-        x, y = frame.at(*points[inside].T)
+        outside = ((points < low) | (points > high)).any(axis=1)
+        beyond += int(outside.sum())
+        x, y = frame.at(*points[~outside].T)
         # one path of zero-length round strokes: a thousand points are 12 kB
         path = "".join(f"M{a:.1f} {b:.1f}h0" for a, b in zip(x, y, strict=True))
         body.append(f'<path d="{path}" class="dots {kind}"/>')
-    return svg(height, title, body)
+        x, y = frame.at(*np.clip(points[outside], low, high).T)
+        path = "".join(f"M{a - 4:.1f} {b - 4:.1f}l8 8m-8 0l8 -8" for a, b in zip(x, y, strict=True))
+        if path:
+            body.append(f'<path d="{path}" class="dots beyond {kind}"/>')
+    return svg(height, title, body), beyond
 
 
 def band_line(
@@ -99,7 +128,6 @@ def band_line(
     values: np.ndarray,
     low: np.ndarray,
     high: np.ndarray,
-    status: Sequence[str],
     *,
     title: str,
     axes: tuple[str, str],
@@ -118,18 +146,64 @@ def band_line(
     corners = [*zip(x, top, strict=True), *zip(x[::-1], bottom[::-1], strict=True)]
     points = " ".join(f"{a:.1f},{b:.1f}" for a, b in corners)
     body.append(f'<polygon points="{points}" class="band"/>')
-    line = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
-    body.append(f'<polyline points="{line}" class="line"/>')
-    for place, a, b in zip(known, x, y, strict=True):
-        tip = escape(f"{names[place]}: {values[place]:.4g}, {status[place]}")
+    body.append(_polyline(x, y))
+    body += [
+        _dot(a, b, "value", f"{names[place]}: {values[place]:.4g}")
+        for place, a, b in zip(known, x, y, strict=True)
+    ]
+    return svg(height, title, [*body, *frame.ends(names)])
+
+
+def _polyline(x: np.ndarray, y: np.ndarray) -> str:
+    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+    return f'<polyline points="{points}" class="line"/>'
+
+
+def _dot(x: float, y: float, kind: str, tip: str) -> str:
+    place = f'cx="{x:.1f}" cy="{y:.1f}" r="4"'
+    return f'<circle {place} class="{kind}"><title>{escape(tip)}</title></circle>'
+
+
+def alarm_line(
+    names: Sequence[str],
+    p: np.ndarray,
+    level: float,
+    status: Sequence[str],
+    raised: Sequence[bool],
+    *,
+    title: str,
+    axes: tuple[str, str],
+) -> str:
+    """p-values in order of time, small ones on top, and the band where they alarm (p <= level).
+
+    `raised` rings the dots at which a rule over several of them was met. A window without p is a
+    dot on the axis; a level of 0 leaves the band out.
+    """
+    height = 250
+    known = np.flatnonzero(np.isfinite(p))
+    smallest = min([0.05, *p[known], *([level / 2] if level else [])])
+    decades = -np.log10(smallest)
+    frame = _Frame((0, max(len(p) - 1, 1)), (0.0, decades), height)
+    body = frame.axes(
+        *axes, x_ticks=False, y_ticks={k: f"{0.1**k:g}" for k in range(int(decades) + 1)}
+    )
+    if level:
+        _, bottom = frame.at(0, -np.log10(level))
         body.append(
-            f'<circle cx="{a:.1f}" cy="{b:.1f}" r="4" class="{status[place]}">'
-            f"<title>{tip}</title></circle>"
+            f'<rect x="{frame.left:.1f}" y="{frame.top:.1f}" class="alarm-band" '
+            f'width="{frame.right - frame.left:.1f}" height="{bottom - frame.top:.1f}"/>'
         )
-    body.append(_text(frame.left, frame.bottom + 14, names[0]))
-    if count > 1:
-        body.append(_text(frame.right, frame.bottom + 14, names[-1], anchor="end"))
-    return svg(height, title, body)
+    x, y = frame.at(known, -np.log10(p[known]))
+    body.append(_polyline(x, y))
+    for place, a, b in zip(known, x, y, strict=True):
+        if raised[place]:
+            body.append(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="7" class="ring"/>')
+        tip = f"{names[place]}: p = {p[place]:.4g}, {status[place]}"
+        body.append(_dot(a, b, status[place], tip))
+    for place in np.flatnonzero(~np.isfinite(p)):
+        a, _ = frame.at(place, 0.0)
+        body.append(_dot(float(a), frame.bottom, status[place], f"{names[place]}: too few rows"))
+    return svg(height, title, [*body, *frame.ends(names)])
 
 
 def bars(

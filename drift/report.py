@@ -17,6 +17,7 @@ from protocols.files import write_text
 _PAGE = Path(__file__).with_name("report.html")
 _MAP_POINTS = 700  # of each side, drawn by the comparison's seed
 _BARS = 20
+_LEADING = ("status", "adjusted p", "p")  # what a narrow screen shows beside the name
 
 
 def write_report(path: str | Path, comparison: Comparison) -> None:
@@ -44,13 +45,15 @@ def page(comparison: Comparison) -> str:
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table that scrolls by itself; a cell that is a status gets its colour."""
+    """A table that scrolls by itself, what matters most first; a status gets its colour."""
     rows = [list(row) for row in rows]
-    kept = [i for i in range(len(heads)) if i == 0 or any(row[i] != "-" for row in rows)]
+    leading = [heads.index(name) for name in _LEADING if name in heads]
+    order = [0, *leading, *(i for i in range(1, len(heads)) if i not in leading)]
+    kept = [i for i in order if i == 0 or any(row[i] != "-" for row in rows)]
     head = "".join(f"<th>{escape(heads[i])}</th>" for i in kept)
     body = "".join("<tr>" + "".join(_cell(row[i]) for i in kept) + "</tr>" for row in rows)
     return (
-        f'<div class="table"><table><thead><tr>{head}</tr></thead>'
+        f'<div class="table" tabindex="0"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 
@@ -98,24 +101,43 @@ def _windows(comparison: Comparison) -> str:
     windows = comparison.windows
     if windows is None or not windows.parts:
         return ""
-    firsts = [part.results[0] for part in windows.parts]
+    parts = windows.parts
+    names = [part.name for part in parts]
+    decisive = charts.alarm_line(
+        names,
+        np.array([part.p for part in parts]),
+        windows.level,
+        [part.status for part in parts],
+        windows.raised,
+        title="p of each window, and where it alarms",
+        axes=("windows, oldest to newest", "p"),
+    )
+    ring = " A ring: the rule was met there." if any(windows.raised) else ""
+    rule = (
+        f"p of each window over its distances together; shaded: at most "
+        f"{outputs.number(windows.level)}, an alarm. The rule asks for {windows.k} of {windows.n} "
+        f"windows there: {windows.status}{outputs.counted_rows(comparison)}.{ring}"
+    )
+    figures = _figure("What decides", decisive, rule) + _distance_over_time(parts, names)
+    table = _table(outputs.part_heads(parts, "window"), outputs.part_rows(parts))
+    return f'<h2>Over time</h2><div class="grid">{figures}</div>{table}'
+
+
+def _distance_over_time(parts: Sequence[Part], names: Sequence[str]) -> str:
+    firsts = [part.results[0] for part in parts]
     drawing = charts.band_line(
-        [part.name for part in windows.parts],
+        names,
         np.array([result.value for result in firsts]),
         np.array([result.null.get(0.05, np.nan) for result in firsts]),
         np.array([result.null.get(0.95, np.nan) for result in firsts]),
-        [part.status for part in windows.parts],
         title=f"{firsts[0].name} of each window over the band of equal samples",
         axes=("windows, oldest to newest", f"{firsts[0].name}, {firsts[0].unit}"),
     )
     caption = (
-        f"Band: 5 % to 95 % of equal samples. The rule asks for {windows.k} of {windows.n} windows "
-        f"with p at most {outputs.number(windows.level)}: {windows.status}."
+        f"Band: 5 % to 95 % of equal samples. {firsts[0].name} alone, which does not decide: a "
+        "window alarms by its p."
     )
-    rows = outputs.part_rows(windows.parts)
-    table = _table(outputs.part_heads(windows.parts, "window"), rows)
-    figure = _figure("Distance of each window", drawing, caption)
-    return f'<h2>Over time</h2><div class="grid">{figure}<div>{table}</div></div>'
+    return _figure("Distance of each window", drawing, caption)
 
 
 def _slices(comparison: Comparison) -> str:
@@ -136,10 +158,8 @@ def _slices(comparison: Comparison) -> str:
         if len(ordered) > len(shown):
             caption += f" The {len(shown)} largest of {len(ordered)}."
         table = _table(outputs.part_heads(ordered, column), outputs.part_rows(ordered))
-        figure = _figure(f"By {column}", drawing, caption)
-        blocks.append(
-            f'<h2>By {escape(column)}</h2><div class="grid">{figure}<div>{table}</div></div>'
-        )
+        figure = _figure(f"{first.name} effect of each {column}", drawing, caption)
+        blocks.append(f'<h2>By {escape(column)}</h2><div class="grid">{figure}</div>{table}')
     return "\n".join(blocks)
 
 
@@ -154,21 +174,26 @@ def _map_and_dimensions(comparison: Comparison) -> str:
         return ""
     plane = reference.scale.components[:2].T
     rng = np.random.default_rng([comparison.request.seed, 11])
-    sides = []
+    sides, drawn = [], []
     for name, rows in (
         ("reference", reference.coordinates),
         ("incoming", reference.scale.standardise(incoming.embeddings)),
     ):
         chosen = rng.choice(len(rows), min(_MAP_POINTS, len(rows)), replace=False)
         sides.append((name, rows[chosen] @ plane, name))
+        if len(chosen) < len(rows):
+            drawn.append(f"{len(chosen)} of {len(rows):,} {name} points drawn.")
+    names = ("first component", "second component")
+    drawing, beyond = charts.scatter(sides, title="PCA map", axes=names)
+    if beyond:
+        drawn.append(f"{beyond} beyond the frame, crosses on its border.")
     caption = (
         '<span class="key reference"></span>reference<span class="key incoming"></span>incoming; '
         "axes are the reference's first two principal components, in its own units. "
-        "What moves across them is not seen here."
+        "What moves across them is not seen here. " + " ".join(drawn)
     )
-    names = ("first component", "second component")
     figures = [
-        _figure("Map", charts.scatter(sides, title="PCA map", axes=names), caption),
+        _figure("Map", drawing, caption),
         _top_dimensions(comparison),
     ]
     return f'<h2>Where</h2><div class="grid">{"".join(figures)}</div>'
