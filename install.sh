@@ -58,6 +58,9 @@ stamp=$environment/.antideepfake-installed
 wanted="$(cat pyproject.toml constraints.txt | cksum) fairseq=$fairseq"
 
 install_packages() {
+  # An environment made by uv holds no pip; the interpreter brings one.
+  "$python" -m pip --version >/dev/null 2>&1 || "$python" -m ensurepip >/dev/null 2>&1 ||
+    fail "$python has neither pip nor ensurepip: install pip into that environment (uv pip install pip), or leave --here out"
   "$python" -m pip install --quiet "uv==$UV_VERSION" || fail "pip cannot install uv: is the package index reachable?"
   say "installing the packages (PyTorch with CUDA: about 5 GB, cached afterwards)"
   "$python" -m uv pip install --quiet --python "$python" -r pyproject.toml --extra test -c constraints.txt ||

@@ -23,7 +23,7 @@ SCORING = ("inference", "analysis", "score")
 
 
 def main(arguments: list[str]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments or {"-h", "--help"} & set(arguments):
         print(__doc__.strip())
         return 0 if arguments else 2
     try:
@@ -44,7 +44,8 @@ def run(arguments: list[str]) -> int:
     rest = arguments if verb == "train" else arguments[1:]
     files, options = split_files(rest)
     if not files:
-        raise UserError(f"no YAML file given: python main.py {verb} hparams/<model>.yaml ...")
+        words = "main.py" if verb == "train" else f"main.py {verb}"
+        raise UserError(f"no YAML file given: python {words} hparams/<model>.yaml ...")
     yaml_path, *audio = files
     if audio and verb != "score":
         raise UserError(f"unexpected argument {audio[0]!r}: options are written --key value")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML, YAMLError
 
+from hparams.kinds import KINDS, proper
 from protocols.schema import UserError
 
 HERE = Path(__file__).parent
@@ -54,7 +55,10 @@ def read_yaml(path: Path) -> dict:
 
 
 def parse_overrides(arguments: list[str]) -> dict:
-    """`--key value`, `--key=value` and bare `--flag` (true), each value read as YAML."""
+    """`--key value`, `--key=value` and bare `--flag` (true), each value read as YAML.
+
+    Names and paths are taken as they stand: `--exp_name 007` is not the number 7.
+    """
     overrides: dict = {}
     rest = list(arguments)
     while rest:
@@ -63,14 +67,27 @@ def parse_overrides(arguments: list[str]) -> dict:
             raise UserError(f"unexpected argument {word!r}: options are written --key value")
         key, equals, text = word[2:].partition("=")
         if not equals:
-            text = rest.pop(0) if rest and not rest[0].startswith("--") else "True"
+            text = rest.pop(0) if rest and not rest[0].startswith("--") else None
         if key in overrides:
             raise UserError(f"--{key} is given twice: give it once")
-        try:
-            overrides[key] = YAML(typ="safe").load(text)
-        except YAMLError:
-            raise UserError(f"--{key}: cannot read {text!r} as a YAML value") from None
+        overrides[key] = _value(key, text)
     return overrides
+
+
+def _value(key: str, text: str | None) -> object:
+    """The value of `--key text`; without a text only a switch means something."""
+    kind = KINDS.get(key)
+    if not text:
+        if kind is None and text is None or kind and kind.bare and text is None:
+            return True
+        wanted = f" ({kind.says})" if kind else ""
+        raise UserError(f"--{key} has no value{wanted}: write --{key} VALUE")
+    if kind and kind.verbatim:
+        return None if kind.optional and text in ("null", "None", "~") else text
+    try:
+        return YAML(typ="safe").load(text)
+    except YAMLError:
+        raise UserError(f"--{key}: cannot read {text!r} as a YAML value") from None
 
 
 def merge(base: dict, layer: dict) -> None:
@@ -107,10 +124,14 @@ def load_hparams(
     if not objects:
         tree.update({key: None for key, value in tree.items() if _constructs(value)})
 
+    for key, value in tree.items():
+        if not _tag(value):
+            tree[key] = proper(key, value)
     text = StringIO()
     YAML().dump(tree, text)
     resolved = resolve_references(StringIO(text.getvalue())).getvalue()
     hparams = load_hyperpyyaml(resolved)
+    hparams.update({key: proper(key, value) for key, value in hparams.items()})
     _check_choices(hparams, run_options)
     if needs_folders:
         _require_base_path(hparams)

@@ -87,6 +87,8 @@ def checkpoint_source(hparams: dict) -> str | Path:
     if source not in (None, "pretrained"):
         return source
     save = Path(hparams["output_folder"]) / "save"
+    if hparams["base_path"] is None and str(save).startswith("None/"):
+        raise UserError("no --ckpt_path was given: name a detector checkpoint, folder or hub id")
     if not save.is_dir():
         raise UserError(
             f"no --ckpt_path was given and there is no training run in {save.parent}:"

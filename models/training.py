@@ -157,6 +157,10 @@ def initial_detector(hparams: dict, *, resuming: bool) -> Detector:
     options = {"engine": hparams["ssl_engine"], "mask_padding": hparams["mask_padding"]}
     model, source = hparams["model"], hparams["ckpt_path"]
     if source == "pretrained":
+        if CONFIGS[model].pretraining_file is None:
+            raise UserError(
+                f"{model} has no pre-training file: --ckpt_path null starts it from random weights"
+            )
         source = Path(hparams["ssl_weight_folder"]) / CONFIGS[model].pretraining_file
     if source is None and CONFIGS[model].pretraining_file is not None and not resuming:
         raise UserError(

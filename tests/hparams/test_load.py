@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hparams.kinds import KINDS
 from hparams.load import RECIPE, RUN_OPTIONS, load_hparams, parse_overrides, read_yaml
 from protocols.schema import UserError
 
@@ -186,3 +187,55 @@ def test_help_comes_without_importing_torch():
     )
     assert run.returncode == 0 and "python main.py inference" in run.stdout
     assert "torch" not in run.stderr and "pandas" not in run.stderr
+
+
+@pytest.mark.parametrize("name", ["007", "1.10", "1e3", "#1", "a b", "yes", "null ", "it's: x"])
+def test_names_and_paths_are_taken_as_they_stand(name):
+    hparams, *_ = load("hparams/w2v_tiny.yaml", "--exp_name", name)
+    assert hparams["exp_name"] == name
+    assert hparams["output_folder"] == f"/b/Log/exps/exp_w2v_tiny_{name}"
+
+
+@pytest.mark.parametrize(("word", "value"), [("no", False), ("off", False), ("False", False)])
+def test_a_switch_understands_the_words_for_off(word, value, tmp_path):
+    assert load("hparams/w2v_tiny.yaml", "--use_da", word)[0]["use_da"] is value
+    own = tmp_path / "own.yaml"
+    own.write_text(f"model: w2v_tiny\nmask_padding: {word}\n")
+    hparams, _, resolved = load(own)
+    assert hparams["mask_padding"] is value and "mask_padding: false" in resolved.lower()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--use_da", "maybe"], "use_da is 'maybe': expected True or False"),
+        (["--lr", "abc"], "lr is 'abc': expected a number above 0"),
+        (["--lr", ".inf"], "lr is inf: expected a number above 0"),
+        (["--ckpt_path"], "--ckpt_path has no value (a name or path)"),
+        (["--test_csv="], "--test_csv has no value"),
+        (["--max_batch_length", "0"], "max_batch_length is 0: expected a number above 0"),
+        (["--num_workers", "two"], "num_workers is 'two': expected a whole number from 0 up"),
+        (["--num_workers", "-1"], "num_workers is -1: expected a whole number from 0 up"),
+        (["--seed", "1.5"], "seed is 1.5: expected a whole number from 0 up"),
+        (["--valid_step", "0"], "valid_step is 0: expected a whole number from 1 up"),
+        (["--threshold", "7"], "threshold is 7: expected a number from 0 to 1"),
+        (["--prior_real", "1"], "prior_real is 1: expected between 0 and 1"),
+        (["--min_duration", "-3"], "min_duration is -3: expected a number from 0 up or null"),
+        (["--lr_decay", "null"], "lr_decay is None: expected a number from 0 to 1"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_before_anything_starts(words, sentence):
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        load_hparams(ROOT / "hparams/w2v_tiny.yaml", ["--base_path", "/b", *words])
+
+
+def test_every_key_of_the_recipe_is_checked_by_somebody():
+    elsewhere = {
+        # by CHOICES
+        "ssl_engine", "augment_on", "precision", "eval_precision",
+        # where they are used: models/training.py, models/detector.py, augment/
+        "train_crop_seconds", "freeze_front_end", "rawboost", "augmentations",
+        # objects
+        "opt_class", "lr_schedule",
+    }  # fmt: skip
+    assert set(KINDS) | elsewhere == set(read_yaml(RECIPE))

@@ -335,3 +335,25 @@ def test_a_disk_full_of_logs_is_one_sentence(toy_corpus, tmp_path, monkeypatch, 
     monkeypatch.setattr(training, "record_run", lambda *_: None)
     assert main.main(words) == 2
     assert "no space is left for the logs" in capsys.readouterr().err
+
+
+def test_a_tiny_model_has_no_pretraining_file(toy_corpus, tmp_path, capsys):
+    words = toy_arguments(toy_corpus, tmp_path, ckpt_path="pretrained")
+    assert main.main(["hparams/w2v_tiny.yaml", *words]) == 2
+    assert "w2v_tiny has no pre-training file: --ckpt_path null" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [["score", "--help"], ["inference", "-h"], ["hparams/w2v_tiny.yaml", "--help"]]
+)
+def test_help_is_help_wherever_it_is_asked_for(words, capsys):
+    assert main.main(words) == 0
+    assert "python main.py" in capsys.readouterr().out
+
+
+def test_hints_name_commands_that_exist(tmp_path, capsys):
+    assert main.main(["--base_path", str(tmp_path), "hparams/w2v_tiny.yaml"]) == 2
+    assert "python main.py hparams/<model>.yaml" in capsys.readouterr().err
+    (tmp_path / "a.wav").touch()
+    assert main.main(["score", "hparams/w2v_tiny.yaml", str(tmp_path / "a.wav")]) == 2
+    assert capsys.readouterr().err.startswith("error: no --ckpt_path was given: name a")

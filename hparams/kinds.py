@@ -1,0 +1,120 @@
+"""What each key of the recipe may hold: checked before anything is built, loaded or written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from protocols.schema import UserError
+
+_TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`read` gives the value in its proper type, or None where it is not one; `says` names it."""
+
+    says: str
+    read: Callable[[object], object]
+    optional: bool = False  # null is allowed
+    verbatim: bool = False  # a word of the command line is taken as it is, not as YAML
+    bare: bool = False  # `--key` alone means true
+
+
+def flag() -> Kind:
+    def read(value: object) -> bool | None:
+        if isinstance(value, bool):
+            return value
+        word = str(value).lower()
+        return True if word in _TRUE else False if word in _FALSE else None
+
+    return Kind("True or False", read, bare=True)
+
+
+def whole(least: int, *, optional: bool = False) -> Kind:
+    def read(value: object) -> int | None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return None
+        return int(value) if math.isfinite(value) and value == int(value) >= least else None
+
+    return Kind(f"a whole number from {least} up", read, optional)
+
+
+def number(
+    lower: float, upper: float = math.inf, *, optional: bool = False, ends: bool = False
+) -> Kind:
+    """Between `lower` and `upper`; `ends`: these two as well, but never infinity."""
+
+    def read(value: object) -> float | None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return None
+        within = lower <= value <= upper if ends else lower < value < upper
+        return value if within and math.isfinite(value) else None
+
+    if upper == math.inf:
+        says = f"a number from {lower:g} up" if ends else f"a number above {lower:g}"
+    else:
+        says = (
+            f"a number from {lower:g} to {upper:g}" if ends else f"between {lower:g} and {upper:g}"
+        )
+    return Kind(says, read, optional)
+
+
+def text(*, optional: bool = False) -> Kind:
+    def read(value: object) -> str | None:
+        plain = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+        return str(value) or None if plain else None
+
+    return Kind("a name or path", read, optional, verbatim=True)
+
+
+KINDS = {
+    **dict.fromkeys(
+        ("exp_name", "data_folder", "ssl_weight_folder", "protocol_folder", "output_folder",
+         "train_csv", "valid_csv", "test_csv", "score_path"),
+        text(),
+    ),
+    **dict.fromkeys(
+        ("model", "base_path", "cache_folder", "ckpt_path", "calibration", "output"),
+        text(optional=True),
+    ),
+    **dict.fromkeys(
+        ("mask_padding", "checkpoint_activations", "use_da", "valid_augment", "allow_skipped"),
+        flag(),
+    ),
+    **dict.fromkeys(
+        ("num_buckets", "prefetch_factor", "number_of_epochs", "grad_accumulation_factor",
+         "nonfinite_patience", "valid_step", "log_interval"),
+        whole(1),
+    ),
+    **dict.fromkeys(
+        ("num_workers", "max_bad_files", "seed", "warmup", "ckpt_interval_steps"), whole(0)
+    ),
+    "optimizer_step_limit": whole(1),
+    "freeze_until_step": whole(0, optional=True),
+    **dict.fromkeys(
+        ("max_batch_length", "valid_batch_length", "lr", "adam_eps", "distributed_timeout"),
+        number(0),
+    ),
+    **dict.fromkeys(
+        ("weight_decay", "max_grad_norm", "ckpt_interval_minutes"), number(0, ends=True)
+    ),
+    "lr_decay": number(0, 1, ends=True),
+    "max_valid_duration": number(0, optional=True),
+    "min_duration": number(0, optional=True, ends=True),
+    "threshold": number(0, 1, ends=True),
+    "prior_real": number(0, 1),
+}  # fmt: skip
+
+
+def proper(key: str, value: object) -> object:
+    """`value` in the type of `key`; UserError when it is none. Keys without a kind pass."""
+    kind = KINDS.get(key)
+    if kind is None or (value is None and kind.optional):
+        return value
+    read = None if value is None else kind.read(value)
+    if read is None:
+        or_null = " or null" if kind.optional else ""
+        raise UserError(f"{key} is {value!r}: expected {kind.says}{or_null}")
+    return read
