@@ -13,28 +13,38 @@ Score files of ASVspoof 2019, 2021 and 5, Speech-DF-Arena and speech-spoof-bench
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from protocols.schema import UserError
 
 DEFAULT_THRESHOLD = 0.5
 DEFAULT_REPLICATES = 1000
+CLOSED_PIPE = 141  # what shells report of a program that a closed pipe ended
+PHASES = ("progress", "eval", "hidden")
 EXPORTS = ("asvspoof5", "speech_df_arena", "speech_spoof_bench")
 
 
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
-    verbs = {"calibrate": (calibrate_arguments, "calibrate"), "fuse": (fuse_arguments, "fuse")}
-    parse, verb = verbs.get(argv[0] if argv else "", (evaluate_arguments, "evaluate"))
-    arguments = parse(argv[1:] if verb != "evaluate" else argv)
+    verbs = {"calibrate": calibrate_arguments, "fuse": fuse_arguments}
+    verb = argv[0] if argv and argv[0] in verbs else "evaluate"
+    arguments = verbs[verb](argv[1:]) if verb in verbs else evaluate_arguments(argv)
     arguments.command = ["python", "evaluation.py", *argv]
     try:
-        from metrics import session
-
-        return getattr(session, verb)(arguments)
+        if verb == "evaluate":
+            from metrics import session as room
+        else:
+            from metrics import fitting as room
+        status = getattr(room, verb)(arguments)
+        sys.stdout.flush()
+        return status
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read the screen, `head` perhaps, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
 
 
 def evaluate_arguments(argv: list[str]) -> argparse.Namespace:
@@ -60,10 +70,10 @@ def evaluate_arguments(argv: list[str]) -> argparse.Namespace:
     what.add_argument("--by", nargs="+", metavar="COLUMN", help="slices, such as Attack Language")
     what.add_argument("--against", metavar="B.csv", help="a second system's scores, same files")
     what.add_argument("--threshold_from", metavar="DEV.csv", help="carry a threshold over")
-    what.add_argument("--threshold_rule", choices=("eer", "min_dcf"), default="eer")
+    what.add_argument("--threshold_rule", choices=("eer", "min_dcf"), help="default eer")
     what.add_argument("--calibration", metavar="cal.json", help="apply it, and say what it gave")
     what.add_argument("--against_calibration", metavar="cal_b.json", help="applied to B.csv")
-    what.add_argument("--key", help="labels of foreign score files")
+    add_key_options(what)
     for name, value in (("p_spoof", 0.05), ("c_miss", 1.0), ("c_fa", 10.0)):
         what.add_argument(f"--{name}", type=float, default=value, help=f"costs, default {value}")
     where = parser.add_argument_group("where it goes, besides the screen")
@@ -94,8 +104,10 @@ def calibrate_arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("scores", metavar="DEV.csv")
     parser.add_argument("--output", required=True, metavar="cal.json")
     parser.add_argument("--method", choices=("affine", "isotonic"), default="affine")
-    parser.add_argument("--prior", type=float, default=0.5, help="P(real) to fit for, default 0.5")
-    parser.add_argument("--key", help="labels of a foreign score file")
+    parser.add_argument(
+        "--prior", type=float, help="P(real) an affine map is fitted for, default 0.5"
+    )
+    add_key_options(parser)
     return parser.parse_args(argv)
 
 
@@ -107,9 +119,21 @@ def fuse_arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("scores", nargs="+", metavar="DEV.csv", help="one file a system")
     parser.add_argument("--apply", nargs="+", required=True, metavar="S.csv", help="same systems")
     parser.add_argument("--output", required=True, metavar="FUSED.csv")
-    parser.add_argument("--prior", type=float, default=0.5, help="P(real) to fit for, default 0.5")
-    parser.add_argument("--key", help="labels of foreign score files")
+    parser.add_argument("--prior", type=float, help="P(real) to fit for, default 0.5")
+    add_key_options(parser)
     return parser.parse_args(argv)
+
+
+def add_key_options(parser) -> None:
+    parser.add_argument(
+        "--key",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY",
+        help="labels of score files that hold none; several keys are taken together",
+    )
+    parser.add_argument("--phase", choices=PHASES, help="of an ASVspoof 2021 key, default eval")
 
 
 def split_threshold(words: list[str]) -> tuple[float, list[str]]:

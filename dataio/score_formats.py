@@ -3,9 +3,9 @@
 | name | score file | key |
 |---|---|---|
 | asvspoof5 | tab-separated, header `filename cm-score` | the same with `filename cm-label` |
-| asvspoof2021 | lines `trial score` | `trial_metadata.txt`: trial second, bonafide or spoof |
+| asvspoof2021 | lines `trial score` | `trial_metadata.txt`: trial, bonafide or spoof, phase |
 | asvspoof2019 | lines `trial attack label score` | none needed |
-| speech_df_arena | lines `file_name score` | CSV `file_name,label` |
+| speech_df_arena | lines `file_name score`, or a CSV so headed | CSV `file_name,label` |
 | speech_spoof_bench | lines `utterance_id score` | Parquet `utterance_id,label`, 0 = bonafide |
 
 In all of them a larger score means more likely bona fide. Only speech_spoof_bench counts
@@ -17,57 +17,32 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from dataio.matching import bare_name
+from dataio.score_keys import NAME_COLUMNS, WORDS
 from dataio.scores import Scores, read_meta, read_scores
+from dataio.text_cells import first_line, header_cells, lines_of_cells
 from protocols.files import whole_file
-from protocols.schema import FAKE, REAL, UNKNOWN, UserError
+from protocols.schema import UNKNOWN, UserError
 
-WORDS = {"bonafide": REAL, "spoof": FAKE}
-NAMES = {REAL: "bonafide", FAKE: "spoof"}
-KEY_COLUMNS = ("filename", "file_name", "utterance_id", "trial_anon")
-LABEL_COLUMNS = ("cm-label", "cm_label", "label")
+NAMES = {label: word for word, label in WORDS.items()}
+SCORE_COLUMNS = ("cm-score", "cm_score", "score")
 
 
-def read_any(path: str | os.PathLike, key: str | os.PathLike | None = None) -> Scores:
-    """Scores in this toolkit's format or a foreign one; labels from `key` where that is given.
+def read_any(path: str | os.PathLike) -> Scores:
+    """Scores in this toolkit's format or a foreign one, which becomes the logits [0, score].
 
-    A foreign score s becomes the logits [0, s]. `UserError` names file and line.
+    Foreign scores are unlabelled unless the file itself has labels. `UserError` names file and
+    line.
     """
-    first = _first_line(path)
-    if first.lstrip("\ufeff").startswith("ID,"):
-        scores = read_scores(path)
-    else:
-        scores = _read_foreign(path, first)
-    if key is not None:
-        labels = read_key(key)
-        missing = [name for name in scores.ids if name not in labels]
-        if missing:
-            raise UserError(
-                f"{key} has no label for {missing[0]!r} and {len(missing) - 1} more of {path}: "
-                "give the key of this very set"
-            )
-        scores.labels = np.array([labels[name] for name in scores.ids], dtype=np.int8)
-    return scores
-
-
-def read_key(path: str | os.PathLike) -> dict[str, int]:
-    """Labels (1 real, 0 fake) by file name from a key file of any of the formats."""
-    if Path(path).suffix == ".parquet":
-        return _read_parquet_key(path)
-    labels: dict[str, int] = {}
-    for line, name, word in _key_rows(path):
-        if name in labels:
-            raise UserError(f"{path}, line {line}: {name!r} for the second time")
-        if word not in WORDS:
-            raise UserError(f"{path}, line {line}: label {word!r}: expected bonafide or spoof")
-        labels[name] = WORDS[word]
-    if not labels:
-        raise UserError(f"{path} holds no key: expected lines with bonafide or spoof")
-    return labels
+    first = first_line(path)
+    if "," in first and "ID" in header_cells(first):
+        return read_scores(path)
+    return _read_foreign(path, _layout(path, first))
 
 
 def write_asvspoof5(path: str | os.PathLike, names: list[str], scores: Scores) -> None:
@@ -99,7 +74,7 @@ WRITERS = {
 
 def own_names(scores: Scores) -> list[str]:
     """The corpora's own file names: IDs without their subset prefix, which must stay unique."""
-    names = [key.partition("-")[2] or key for key in scores.ids]
+    names = [bare_name(key) for key in scores.ids]
     if len(set(names)) < len(names):
         raise UserError(
             f"{scores.path}: without the subset prefix IDs repeat: export one subset by its PREFIX"
@@ -117,100 +92,75 @@ def _write_lines(path, delimiter: str, names: list[str], scores: Scores, header:
             stream.write(f"{name}{delimiter}{score!r}\n")
 
 
-def _first_line(path: str | os.PathLike) -> str:
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.readline().rstrip("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as text ({error}): give a score file") from error
+class _Layout(NamedTuple):
+    """Where a foreign file holds what: cells a line, the name's, score's and label's place (None:
+    no label), lines before the first row, and whether commas part the cells."""
+
+    kind: str
+    width: int
+    named: int
+    scored: int
+    labelled: int | None
+    skip: int
+    comma: bool
 
 
-def _lines(path: str | os.PathLike) -> Iterator[tuple[int, list[str]]]:
-    """Line numbers from 1 and the cells between spaces or tabs, empty lines left out."""
-    with open(path, encoding="utf-8") as stream:
-        for number, line in enumerate(stream, start=1):
-            if cells := line.split():
-                yield number, cells
+def _layout(path: str | os.PathLike, first: str) -> _Layout:
+    header, comma = header_cells(first), "," in first
+    named = next((header.index(name) for name in NAME_COLUMNS if name in header), None)
+    scored = next((header.index(name) for name in SCORE_COLUMNS if name in header), None)
+    if named is not None and scored is not None:
+        kind = "asvspoof5" if header[scored] == "cm-score" else "speech_df_arena"
+        return _Layout(kind, len(header), named, scored, None, 1, comma)
+    if not comma and len(header) == 2:
+        return _Layout("asvspoof2021", 2, 0, 1, None, 0, comma)
+    if not comma and len(header) == 4:
+        return _Layout("asvspoof2019", 4, 0, 3, 2, 0, comma)
+    raise UserError(
+        f"{path}, line 1: {first[:60]!r} begins no score file known here: expected "
+        "'ID,Score,Label', 'filename<TAB>cm-score', 'file_name,score', 'name score' or "
+        "'name attack label score'"
+    )
 
 
-def _read_foreign(path: str | os.PathLike, first: str) -> Scores:
-    header = first.split()
-    column, skip = -1, 0
-    if "cm-score" in header and "filename" in header:
-        named, column, skip = header.index("filename"), header.index("cm-score"), 1
-        kind = "asvspoof5"
-    elif len(header) in (2, 4):
-        named, kind = 0, {2: "asvspoof2021", 4: "asvspoof2019"}[len(header)]
-    else:
-        raise UserError(
-            f"{path}, line 1: {first[:60]!r} begins no score file known here: expected "
-            "'ID,Score,Label', 'filename<TAB>cm-score', 'name score' or 'name attack label score'"
-        )
+def _read_foreign(path: str | os.PathLike, layout: _Layout) -> Scores:
     ids, values, labels, seen = [], [], [], {}
-    for line, cells in _lines(path):
-        if line <= skip:
+    for line, cells in lines_of_cells(path, layout.comma):
+        if line <= layout.skip:
             continue
-        name, value = _parsed(path, line, cells, (len(header), named, column))
+        name, value = _parsed(path, line, cells, layout)
         if name in seen:
             raise UserError(f"{path}, line {line}: {name!r} again, first in line {seen[name]}")
         seen[name] = line
         ids.append(name)
         values.append(value)
-        labels.append(_inline_label(path, line, cells) if kind == "asvspoof2019" else UNKNOWN)
+        labels.append(_inline_label(path, line, cells, layout))
     if not ids:
         raise UserError(f"{path} holds no scores")
     logits = np.column_stack([np.zeros(len(values)), values])
-    meta = {**read_meta(path), "format": kind}
+    meta = {**read_meta(path), "format": layout.kind}
     return Scores(np.array(ids, dtype=object), logits, np.array(labels, np.int8), str(path), meta)
 
 
-def _parsed(path, line: int, cells: list[str], layout: tuple[int, int, int]) -> tuple[str, float]:
-    width, named, column = layout
-    if len(cells) != width:
-        raise UserError(f"{path}, line {line}: {len(cells)} cells, but {width} in the first line")
+def _parsed(path, line: int, cells: list[str], layout: _Layout) -> tuple[str, float]:
+    if len(cells) != layout.width:
+        raise UserError(
+            f"{path}, line {line}: {len(cells)} cells, but {layout.width} in the first line"
+        )
+    text = cells[layout.scored]
     try:
-        value = float(cells[column])
+        value = float(text)
     except ValueError as error:
-        raise UserError(f"{path}, line {line}: {cells[column]!r} is not a number") from error
+        raise UserError(f"{path}, line {line}: {text!r} is not a number") from error
     if not math.isfinite(value):
-        raise UserError(f"{path}, line {line}: the score is {cells[column]}: rescore this file")
-    return cells[named], value
+        raise UserError(f"{path}, line {line}: the score is {text}: rescore this file")
+    return cells[layout.named], value
 
 
-def _inline_label(path, line: int, cells: list[str]) -> int:
-    if cells[2] not in WORDS:
-        raise UserError(f"{path}, line {line}: label {cells[2]!r}: expected bonafide or spoof")
-    return WORDS[cells[2]]
-
-
-def _key_rows(path: str | os.PathLike) -> Iterator[tuple[int, str, str]]:
-    """(line, file name, label word) of a key with a header, or of an ASVspoof protocol."""
-    first = _first_line(path)
-    comma = "," in first
-    header = [cell.strip() for cell in (first.split(",") if comma else first.split())]
-    named = next((header.index(name) for name in KEY_COLUMNS if name in header), None)
-    labelled = next((header.index(name) for name in LABEL_COLUMNS if name in header), None)
-    if named is None or labelled is None:
-        for line, cells in _lines(path):
-            word = next((cell for cell in cells if cell in WORDS), cells[-1])
-            yield line, cells[1] if len(cells) > 2 else cells[0], word
-        return
-    with open(path, encoding="utf-8", newline="") as stream:
-        rows = csv.reader(stream) if comma else (line.split() for line in stream)
-        for line, cells in enumerate(rows, start=1):
-            if line > 1 and len(cells) > max(named, labelled):
-                yield line, cells[named], cells[labelled].strip()
-
-
-def _read_parquet_key(path: str | os.PathLike) -> dict[str, int]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        table = parquet.read_table(path, columns=["utterance_id", "label"])
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"{path} is no Parquet key with utterance_id and label: {error}") from error
-    names, numbers = table["utterance_id"].to_pylist(), table["label"].to_pylist()
-    if set(numbers) - {0, 1}:
-        raise UserError(f"{path} holds labels other than 0 (bonafide) and 1 (spoof)")
-    return {name: FAKE if number else REAL for name, number in zip(names, numbers, strict=True)}
+def _inline_label(path, line: int, cells: list[str], layout: _Layout) -> int:
+    if layout.labelled is None:
+        return UNKNOWN
+    word = cells[layout.labelled]
+    if word not in WORDS:
+        raise UserError(f"{path}, line {line}: label {word!r}: expected bonafide or spoof")
+    return WORDS[word]

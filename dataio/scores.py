@@ -13,14 +13,14 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from protocols.files import whole_file
-from protocols.schema import FAKE, REAL, UNKNOWN, UNLABELLED, UserError, label_to_int, subset_of
+from protocols.schema import FAKE, REAL, UNKNOWN, UNLABELLED, UserError
 
 HEADER = ["ID", "Score", "Label"]
 LABEL_CELLS = {str(REAL): REAL, str(FAKE): FAKE} | {word: UNKNOWN for word in UNLABELLED}
@@ -130,30 +130,41 @@ def read_table(path: str | os.PathLike, columns: Iterable[str]):
 
 
 def subset_index(ids: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Subset names (sorted) and each row's index (N,) into them."""
+    """Subset names (sorted) and each row's index (N,) into them; -1 for an ID without a hyphen,
+    which names none."""
     found: dict[str, int] = {}
-    codes = (found.setdefault(subset_of(key), len(found)) for key in ids)
+    parted = (key.partition("-") for key in ids)
+    codes = (found.setdefault(head, len(found)) if dash else -1 for head, dash, _ in parted)
     index = np.fromiter(codes, dtype=np.int64, count=len(ids))
     names = sorted(found)
-    rank = np.empty(len(names), dtype=np.int64)
+    rank = np.full(len(names) + 1, -1, dtype=np.int64)  # the last is what -1 picks
     rank[[found[name] for name in names]] = np.arange(len(names))
     return names, rank[index]
 
 
-def diagnose(path: str | os.PathLike) -> str:
-    """One sentence naming the faulty lines of a score file, as the file counts them, from 1."""
+def diagnose(
+    path: str | os.PathLike,
+    columns: Sequence[str] = HEADER,
+    row_fault: Callable[..., tuple[str, str]] | None = None,
+) -> str:
+    """One sentence naming the faulty lines of a table, as the file counts them, from 1.
+
+    `row_fault` takes the cells of the `columns` and gives (fault, "") or ("", ID); the default is
+    that of a score file.
+    """
+    row_fault = row_fault or _row_fault
     faults: dict[str, list[str]] = {}
     first_line: dict[str, int] = {}
     with open(path, encoding="utf-8-sig", errors="replace", newline="") as stream:
         reader = csv.reader(stream)
         header = next(reader, [])
-        places = [header.index(name) for name in HEADER]
+        places = [header.index(name) for name in columns]
         for cells in filter(None, reader):
             line = str(reader.line_num)
             if len(cells) != len(header):
                 fault, key = f"not the header's {len(header)} cells", ""
             else:
-                fault, key = _row_fault(*(cells[place].strip() for place in places))
+                fault, key = row_fault(*(cells[place].strip() for place in places))
             if not fault and key in first_line:
                 fault, line = "duplicate ID", f"{line} ({key!r}, first in line {first_line[key]})"
             if fault:
@@ -161,7 +172,7 @@ def diagnose(path: str | os.PathLike) -> str:
             else:
                 first_line[key] = reader.line_num
     if not faults and not first_line:
-        return f"{path} holds no rows: score something first"
+        return f"{path} holds no rows below its header"
     if not faults:
         return f"{path} could not be read as a table: check its encoding (UTF-8) and quoting"
     named = "; ".join(f"{fault} in {_lines(lines)}" for fault, lines in faults.items())
@@ -185,6 +196,8 @@ def _row_fault(key: str, score: str, label: str) -> tuple[str, str]:
         return "a Score that is not the list [fake_logit, real_logit]", ""
     if not all(math.isfinite(logit) for logit in logits):
         return "a Score that is NaN or infinite", ""
+    if not math.isfinite(logits[1] - logits[0]):
+        return "a Score whose logits differ by more than a number can hold", ""
     if label not in LABEL_CELLS:
         return f"an unknown Label {label!r} (expected 1, 0 or '-')", ""
     return ("", key) if key else ("an empty ID", "")
@@ -216,6 +229,9 @@ def _read_columns(path: str | os.PathLike) -> Scores | None:
     labels = parse_labels(table["Label"], LABEL_CELLS)
     if logits is None or labels is None or has_repeats(ids):
         return None
+    with np.errstate(over="ignore"):
+        if not np.isfinite(logits[:, 1] - logits[:, 0]).all():
+            return None
     return Scores(np.array(ids.to_pylist(), dtype=object), logits, labels, path=str(path))
 
 
@@ -272,57 +288,20 @@ def has_repeats(ids) -> bool:
     return bool(empty.any()) or pc.count_distinct(ids).as_py() < len(ids)
 
 
-def protocol_columns(
-    path: str | os.PathLike, scores: Scores, columns: Iterable[str]
-) -> dict[str, np.ndarray]:
-    """Columns of a protocol CSV, each (N,) object array of str, for the scored files in order.
+def named_lines(path: str | os.PathLike, ids: Iterable[str]) -> str:
+    """Some IDs with their lines in a score file: 'A-1' (line 2), 'A-7' (line 8) and 3 more.
 
-    `UserError` names scored IDs that the protocol lacks (with their lines of the score file),
-    IDs the protocol holds twice, and labels on which the two disagree.
+    Any column may hold the ID, and the cells may be parted by commas, spaces or tabs.
     """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    columns = list(dict.fromkeys(["ID", "Label", *columns]))
-    table = read_table(path, columns)
-    if table is None or not table.num_rows:
-        raise UserError(f"{path} is not a protocol with columns {', '.join(columns)}: repair it")
-    known = pc.utf8_trim_whitespace(table["ID"]).combine_chunks()
-    if has_repeats(known):
-        first = {}
-        twice = next(
-            key for row, key in enumerate(known.to_pylist()) if first.setdefault(key, row) != row
-        )
-        raise UserError(f"{path} holds the ID {twice!r} twice or empty: IDs must be unique")
-    rows = pc.index_in(pa.array(scores.ids, pa.string()), value_set=known)
-    if rows.null_count:
-        missing = scores.ids[pc.is_null(rows).to_numpy(zero_copy_only=False)]
-        raise UserError(
-            f"{scores.path}: {_lines_of(scores.path, missing)} not in {path}: "
-            "give the protocol these scores were made from"
-        )
-    picked = {name: table[name].take(rows).to_numpy(zero_copy_only=False) for name in columns}
-    _check_labels(path, scores, picked["Label"])
-    return picked
-
-
-def _check_labels(path: str | os.PathLike, scores: Scores, words: np.ndarray) -> None:
-    for word in set(words.tolist()):
-        label = label_to_int(word, str(path))
-        clash = (words == word) & (scores.labels != label) & (scores.labels != UNKNOWN)
-        if label != UNKNOWN and clash.any():
-            where = _lines_of(scores.path, scores.ids[clash])
-            raise UserError(f"{scores.path} and {path} disagree on the Label of {where}")
-
-
-def _lines_of(path: str | os.PathLike, ids: np.ndarray) -> str:
-    """Some IDs with their lines in a score file: 'A-1' (line 2), 'A-7' (line 8) and 3 more."""
-    wanted, found = set(ids.tolist()), []
-    with open(path, encoding="utf-8-sig", newline="") as stream:
+    ids = list(ids)
+    wanted, found = set(ids), []
+    with open(path, encoding="utf-8-sig", errors="replace", newline="") as stream:
         reader = csv.reader(stream)
         for cells in reader:
-            if cells and cells[0].strip() in wanted:
-                found.append(f"{cells[0].strip()!r} (line {reader.line_num})")
+            cells = [cell.strip() for cell in (cells[0].split() if len(cells) == 1 else cells)]
+            key = next((cell for cell in cells if cell in wanted), None)
+            if key is not None:
+                found.append(f"{key!r} (line {reader.line_num})")
     found = found or [repr(key) for key in ids]
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return ", ".join(found[:SHOWN]) + more

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from dataio.matching import matched_rows
 from metrics.calibration import fit_logistic
-from protocols.schema import UserError
+from protocols.schema import UNKNOWN, UserError
 
 
 class Fusion(NamedTuple):
@@ -26,15 +28,19 @@ def fit_fusion(scores: np.ndarray, labels: np.ndarray, prior: float = 0.5) -> Fu
     return Fusion(*fit_logistic(scores, labels, prior))
 
 
-def aligned(first, others: list) -> np.ndarray:
-    """Score differences (N, D) of `Scores` over the same files, in the first one's order.
+def aligned(systems: Sequence, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Score differences (N, D) and labels (N,) of `Scores` over the same files, in the first
+    one's order; a label that one file lacks is taken from another.
 
-    `UserError` names an ID that one has and the other lacks, and labels that disagree.
+    `UserError` names an ID that one has and the other lacks, and labels that disagree. `notes` is
+    told where files are matched without their subset prefix.
     """
+    first, *others = systems
+    labels = first.labels.copy()
     columns = [first.difference]
-    position = {key: row for row, key in enumerate(first.ids)}
     for other in others:
-        rows = np.array([position.get(key, -1) for key in other.ids])
+        paths = (other.path, first.path)
+        rows = matched_rows(other.ids, first.ids, paths=paths, notes=notes)
         extra = np.flatnonzero(rows < 0)
         if len(extra):
             raise UserError(_unmatched(other, first, other.ids[extra]))
@@ -44,13 +50,16 @@ def aligned(first, others: list) -> np.ndarray:
         column = np.empty(len(first))
         column[rows] = other.difference
         columns.append(column)
-        clash = np.flatnonzero(first.labels[rows] != other.labels)
+        theirs = np.empty_like(labels)
+        theirs[rows] = other.labels
+        clash = np.flatnonzero((labels != theirs) & (labels != UNKNOWN) & (theirs != UNKNOWN))
         if len(clash):
             raise UserError(
-                f"{other.path} and {first.path} label {other.ids[clash[0]]!r} differently"
+                f"{other.path} and {first.path} label {first.ids[clash[0]]!r} differently"
                 f"{_more(len(clash))}: score the same protocol with both"
             )
-    return np.column_stack(columns)
+        labels = np.where(labels == UNKNOWN, theirs, labels)
+    return np.column_stack(columns), labels
 
 
 def _unmatched(having, lacking, ids) -> str:

@@ -7,7 +7,7 @@ import csv
 import json
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from metrics.curves import finite
@@ -72,13 +72,18 @@ def interval(bounds: Sequence[float]) -> str:
     return f"[{figure(bounds[0])}, {figure(bounds[1])}]"
 
 
-def print_notes(notes: Sequence[str]) -> None:
+def print_notes(notes: Iterable[str]) -> None:
     for sentence in notes:
         print(f"note: {sentence}")
 
 
-def to_files(found: dict, arguments: argparse.Namespace) -> None:
-    """Every file that was asked for; each appears whole."""
+def print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line)
+
+
+def to_files(found: dict, arguments: argparse.Namespace) -> list[str]:
+    """Every file that was asked for, each appears whole; one line a file for the screen."""
     writers = {
         "json": write_json,
         "csv": write_csv,
@@ -87,11 +92,13 @@ def to_files(found: dict, arguments: argparse.Namespace) -> None:
         "report": _write_report,
         "plots": _write_plots,
     }
+    written = []
     for option, write in writers.items():
         path = getattr(arguments, option)
         if path:
             write(path, found)
-            print(f"wrote {path}")
+            written.append(f"wrote {path}")
+    return written
 
 
 def write_json(path: str, found: dict) -> None:
@@ -177,8 +184,19 @@ def _print_slices(found: dict) -> None:
         if table:
             print(screen(table, column))
         means = content["averages"]
-        print(f"EER: pooled {figure(means['pooled']['eer'])} (all files, one threshold), ", end="")
-        print(f"macro {figure(means['macro']['eer'])} (mean of the {means['rows']} slices)")
+        print(f"EER: {pooled_and_macro(means)}")
+
+
+def pooled_and_macro(means: dict) -> str:
+    """Both averages of the EER over slices, named apart, with the number of slices."""
+    pooled, macro = (figure(means[kind]["eer"]) for kind in ("pooled", "macro"))
+    without = f", {means['left_out']['eer']} without an EER left out" * bool(
+        means["left_out"]["eer"]
+    )
+    return (
+        f"pooled {pooled} (all their files, one threshold), "
+        f"macro {macro} (mean of the {means['rows']['eer']} slices{without})"
+    )
 
 
 def _print_against(found: dict) -> None:

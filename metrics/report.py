@@ -144,15 +144,19 @@ def _subsets(found: dict) -> str:
     ]
     text = "<h2>Subsets</h2>" + _table(["subset", "real", "fake", *names], rows)
     if "averages" in found and "eer" in found["averages"]["macro"]:
-        text += f"<p class='soft'>EER: {_pooled_and_macro(found, 'averages')} subsets)</p>"
+        means = _pooled_and_macro(found, "subsets", "averages")
+        text += f"<p class='soft'>EER: {means}</p>"
     return text
 
 
-def _pooled_and_macro(found: dict, *steps: object) -> str:
+def _pooled_and_macro(found: dict, kind: str, *steps: object) -> str:
+    without = ""
+    if lookup(found, "/".join([*map(str, steps), "left_out", "eer"])):
+        without = f", {_value(found, *steps, 'left_out', 'eer')} without an EER left out"
     return (
-        f"pooled {_value(found, *steps, 'pooled', 'eer')} (all files, one threshold), "
+        f"pooled {_value(found, *steps, 'pooled', 'eer')} (all their files, one threshold), "
         f"macro {_value(found, *steps, 'macro', 'eer')} "
-        f"(mean of the {_value(found, *steps, 'rows')}"
+        f"(mean of the {_value(found, *steps, 'rows', 'eer')} {kind}{without})"
     )
 
 
@@ -197,8 +201,8 @@ def _slices(found: dict) -> str:
         ]
         heads = [escape(column), "subset", "real", "fake", *names, "real files"]
         texts.append(f"<h2>By {escape(column)}, worst first</h2>" + _table(heads, rows))
-        means = _pooled_and_macro(found, "slices", column, "averages")
-        texts.append(f'<p class="soft">EER: {means} slices)</p>')
+        means = _pooled_and_macro(found, "slices", "slices", column, "averages")
+        texts.append(f'<p class="soft">EER: {means}</p>')
     return "\n".join(texts)
 
 

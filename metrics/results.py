@@ -80,15 +80,28 @@ def _figures(points: Sweep, data: Data, rows, request: Request) -> dict:
 
 
 def averages(rows: list[dict], names: Sequence[str], pooled: dict | None = None) -> dict:
-    """`macro`: the plain mean of the rows' figures, each row counting once whatever its size
-    (rows with NaN left out, their number in `rows`); `pooled`: the figures of all files together.
+    """`macro`: the plain mean of the rows' figures, each row counting once whatever its size;
+    `rows` and `left_out`: of how many rows, by figure, and how many were NaN; `pooled`: the figures
+    of these rows' files together.
     """
-    macro = {}
+    macro, counted = {}, {}
     for name in names:
         values = np.array([row["figures"][name] for row in rows], dtype=np.float64)
         values = values[~np.isnan(values)]
         macro[name] = float(values.mean()) if len(values) else float("nan")
-    return {"macro": macro, "rows": len(rows), "pooled": pooled}
+        counted[name] = len(values)
+    left_out = {name: len(rows) - count for name, count in counted.items()}
+    return {"macro": macro, "rows": counted, "left_out": left_out, "pooled": pooled}
+
+
+def pooled(data: Data, everything: Sweep, names: Sequence[str], setting: Setting) -> dict:
+    """Figures of the subsets' files together, each file once; of all files without subsets."""
+    inside = np.zeros(len(data.labels), dtype=bool)
+    for name, rows in data.members.items():
+        inside[rows] |= name != "all" or len(data.members) == 1
+    if not inside.all():
+        everything = sweep(data.scores[inside], data.labels[inside])
+    return measure(everything, names, setting)
 
 
 def slice_rows(data: Data, request: Request, values: np.ndarray) -> dict:
@@ -105,8 +118,8 @@ def slice_rows(data: Data, request: Request, values: np.ndarray) -> dict:
         found.append({"subset": part.subset, "value": part.value, **origin, **figures})
     found.sort(key=lambda row: -np.nan_to_num(row["figures"]["eer"], nan=-1.0))
     everything = sweep(data.scores, data.labels)
-    pooled = measure(everything, SLICED, request.setting)
-    return {"rows": found, "averages": averages(found, SLICED, pooled)}
+    together = pooled(data, everything, SLICED, request.setting)
+    return {"rows": found, "averages": averages(found, SLICED, together)}
 
 
 def compared(data: Data, other: np.ndarray, request: Request) -> list[dict]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.evaluation import normals, run, table, write_scores
 
-import evaluation
 from metrics import rates
 from metrics.report import lookup, shown
 
@@ -21,21 +21,6 @@ PUBLISHED_TABLE = """\
 subset
 all      0.9935    0.9467     0.6818  0.9375  0.7895  0.0522  0.0625  0.0611         0.2111
 """
-
-
-def write_scores(path, values, labels, ids=None):
-    ids = ids or [f"SET-{i:04d}" for i in range(len(values))]
-    with open(path, "w", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["ID", "Score", "Label"])
-        for key, value, label in zip(ids, values, labels, strict=True):
-            writer.writerow([key, str([-float(value) / 2, float(value) / 2]), label])
-    return str(path)
-
-
-def normals(rng, n=300, shift=2.0):
-    labels = rng.integers(0, 2, n)
-    return rng.normal(size=n) * 1.2 + shift * labels - 1, labels
 
 
 @pytest.fixture
@@ -63,26 +48,6 @@ def world(tmp_path, rng, monkeypatch):
                 writer.writerow([key, word, path, attack, f"s{i % 12}", ["EN", "FR"][i % 3 == 0]])
     (tmp_path / "A_dev.meta.json").write_text(json.dumps({"checkpoint_sha256": "ab" * 32}))
     return tmp_path
-
-
-def run(capsys, *argv):
-    status = evaluation.main([str(word) for word in argv])
-    printed = capsys.readouterr()
-    return status, printed.out, printed.err
-
-
-def table(text):
-    """The last table's rows as dictionaries by their first cell."""
-    lines = text.splitlines()
-    start = max(i for i, line in enumerate(lines) if line.split() == ["subset"])
-    names = lines[start - 1].split()
-    rows = {}
-    for line in lines[start + 1 :]:
-        cells = line.split()
-        if len(cells) != len(names) + 1:
-            break
-        rows[cells[0]] = dict(zip(names, map(float, cells[1:]), strict=True))
-    return rows
 
 
 def published_scores():
@@ -144,6 +109,9 @@ def test_threshold_and_prefixes_are_positional(tmp_path, capsys, rng):
         (["s.csv", "--p_spoof", "2"], "costs must be positive"),
         (["s.csv", "--bootstrap", "-3"], "need replicates"),
         (["s.csv", "--export", "arena"], "expected FORMAT=PATH"),
+        (["s.csv", "--export", "speech_df_arena=s.txt"], "would write over s.csv"),
+        (["s.csv", "--export", "asvspoof5=s.csv"], "would write over s.csv"),
+        (["s.csv", "--export", "speech_df_arena=x.csv"], "x.csv is the key's name"),
         (["s.csv", "--json", "."], "cannot write .: "),
         (["s.csv", "--csv", "s.csv/r.csv"], "cannot write s.csv/r.csv: "),
         (["s.csv", "--bootstrap", "2", "--plots", "s.csv"], "cannot make the folder s.csv"),
@@ -155,6 +123,15 @@ def test_threshold_and_prefixes_are_positional(tmp_path, capsys, rng):
         ),
         (["calibrate", "one.csv", "--output", "c.json"], "needs both classes"),
         (["calibrate", "s.csv", "--output", "c.json", "--prior", "1"], "--prior 1.0"),
+        (
+            ["calibrate", "s.csv", "--output", "c", "--method", "isotonic", "--prior", "0.1"],
+            "--prior is for --method affine",
+        ),
+        (["s.csv", "--against_calibration", "c.json"], "changes nothing without --against:"),
+        (["s.csv", "--threshold_rule", "eer"], "changes nothing without --threshold_from:"),
+        (["s.csv", "--data_folder", "D"], "--data_folder is for"),
+        (["s.csv", "--phase", "eval"], "--phase eval chooses among the trials of a --key"),
+        (["s.csv", "--seed", "-1", "--bootstrap"], "--seed -1 is negative"),
     ],
 )
 def test_mistakes_are_one_sentence_and_status_2(tmp_path, capsys, rng, monkeypatch, argv, message):
@@ -349,6 +326,83 @@ def test_a_subset_called_all_does_not_hide_the_row_of_all_files(tmp_path, capsys
     assert first == ["all", "all (subset)", "other"]
 
 
+def test_a_prefix_called_all_does_not_hide_the_row_of_all_files(tmp_path, capsys, rng):
+    values, labels = normals(rng)
+    ids = [f"{['all', 'other'][i % 2]}-{i}" for i in range(300)]
+    path = write_scores(tmp_path / "s.csv", values, labels, ids)
+    found = run(capsys, path, "all", "--bootstrap", 0, "--json", tmp_path / "r.json")
+    rows = json.loads((tmp_path / "r.json").read_text())["subsets"]
+    assert found[0] == 0 and [row["subset"] for row in rows] == ["all", "all (subset)"]
+    assert [row["files"] for row in rows] == [300, 150]
+
+
+def test_ids_without_a_hyphen_form_no_subsets(tmp_path, capsys, rng):
+    values, labels = normals(rng, 12)
+    path = write_scores(tmp_path / "s.csv", values, labels, [f"LA_E_{i}" for i in range(12)])
+    _, out, _ = run(capsys, path)
+    assert list(table(out)) == ["all"] and out.count("note: ") == 1
+    assert "IDs have no subset prefix (text before a hyphen)" in out
+    ids = [f"{'XY'[i % 2]}-{i}" for i in range(9)] + ["one", "two", "three"]
+    _, out, _ = run(capsys, write_scores(tmp_path / "s.csv", values, labels, ids))
+    assert list(table(out)) == ["all", "X", "Y"]
+    assert "3 IDs have no subset prefix" in out
+
+
+def test_averages_count_what_they_are_means_of(tmp_path, capsys, rng):
+    values, labels = normals(rng)
+    ids = [f"{'XYZ'[i % 3]}-{i}" for i in range(300)]
+    labels[2::3] = 1  # no fake in Z: no EER there, but a recall
+    path = write_scores(tmp_path / "s.csv", values, labels, ids)
+    outputs = ["--json", tmp_path / "r.json", "--report", tmp_path / "r.html"]
+    run(capsys, path, "--bootstrap", 0, *outputs)
+    found = json.loads((tmp_path / "r.json").read_text())
+    rows = found["averages"]["rows"], found["averages"]["left_out"]
+    assert [part["eer"] for part in rows] == [2, 1] and [part["recall"] for part in rows] == [3, 0]
+    page = (tmp_path / "r.html").read_text()
+    assert "subsets, " in page and "without an EER left out" in page
+
+
+def test_pooled_and_macro_are_over_the_same_files(tmp_path, capsys, rng):
+    values, labels = normals(rng)
+    ids = [f"{'XYZ'[i % 3]}-{i}" for i in range(300)]
+    protocol = ["ID,Label,Attack"]
+    protocol += [f"{key},{['fake', 'real'][k]},A1" for key, k in zip(ids, labels, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(protocol) + "\n")
+    options = ["--protocol", tmp_path / "t.csv", "--by", "Attack", "--json", tmp_path / "r.json"]
+    path = write_scores(tmp_path / "s.csv", values, labels, ids)
+    status, out, _ = run(capsys, path, "0.5", "X", "Y", "--bootstrap", 0, *options)
+    part = np.arange(300) % 3 < 2
+    expected = rates.eer(values[part], labels[part]).rate
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert found["averages"]["pooled"]["eer"] == pytest.approx(expected)
+    assert found["slices"]["Attack"]["averages"]["pooled"]["eer"] == pytest.approx(expected)
+    assert status == 0 and found["subsets"][0]["figures"]["eer"] != pytest.approx(expected)
+
+
+def test_slices_without_an_eer_are_said_to_be_left_out_of_the_mean(tmp_path, capsys, rng):
+    values, labels = normals(rng)
+    labels[2::3] = 1
+    ids = [f"{'XYZ'[i % 3]}-{i}" for i in range(300)]
+    protocol = ["ID,Label,Attack"]
+    protocol += [f"{key},{['fake', 'real'][k]},A1" for key, k in zip(ids, labels, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(protocol) + "\n")
+    path = write_scores(tmp_path / "s.csv", values, labels, ids)
+    options = ["--protocol", tmp_path / "t.csv", "--by", "Attack", "--bootstrap", 0]
+    _, out, _ = run(capsys, path, *options)
+    assert "(mean of the 2 slices, 1 without an EER left out)" in out
+
+
+def test_a_closed_screen_ends_the_command_quietly_with_its_files_written(tmp_path, rng):
+    path = write_scores(tmp_path / "s.csv", *normals(rng))
+    argv = [sys.executable, "evaluation.py", path, "--csv", str(tmp_path / "r.csv")]
+    argv += ["--bootstrap", "0"]
+    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.stderr.read() == b"" and process.wait() == 141
+    process.stderr.close()
+    assert (tmp_path / "r.csv").exists()
+
+
 def test_unknown_checkpoint_is_said(world, capsys):
     _, out, _ = run(capsys, "calibrate", "B_dev.csv", "--output", "cal.json")
     assert "no B_dev.meta.json: the checkpoint is not recorded" in out
@@ -359,14 +413,6 @@ def test_separable_development_set_is_pointed_out(tmp_path, capsys):
     path = write_scores(tmp_path / "s.csv", np.arange(20.0), np.repeat([0, 1], 10))
     _, out, _ = run(capsys, "calibrate", path, "--output", tmp_path / "c.json")
     assert "how steep the map is, is a convention" in out
-
-
-def test_fusion_shows_weights_and_writes_a_score_file(world, capsys):
-    argv = ["fuse", "A_dev.csv", "B_dev.csv", "--apply", "A_eval.csv", "B_eval.csv"]
-    status, out, _ = run(capsys, *argv, "--output", "F.csv")
-    assert status == 0 and "weight" in out and "fused" in out
-    _, out, _ = run(capsys, "F.csv", "--metrics", "eer", "cllr")
-    assert table(out)["all"]["eer"] < 0.4
 
 
 def test_tables_hold_the_same_figures(world, capsys):

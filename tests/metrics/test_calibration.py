@@ -159,7 +159,7 @@ def scored(ids, values, labels, path):
 def test_files_are_matched_by_id_not_by_place():
     first = scored(["a", "b", "c"], [1, 2, 3], [1, 0, 0], "A.csv")
     other = scored(["c", "a", "b"], [30, 10, 20], [0, 1, 0], "B.csv")
-    assert aligned(first, [other]).tolist() == [[1, 10], [2, 20], [3, 30]]
+    assert aligned([first, other], [])[0].tolist() == [[1, 10], [2, 20], [3, 30]]
 
 
 @pytest.mark.parametrize(
@@ -172,4 +172,4 @@ def test_files_are_matched_by_id_not_by_place():
 )
 def test_files_that_do_not_match_are_refused_by_name(other, message):
     with pytest.raises(UserError, match=message):
-        aligned(scored(["a", "b"], [1, 2], [1, 0], "A.csv"), [other])
+        aligned([scored(["a", "b"], [1, 2], [1, 0], "A.csv"), other], [])

@@ -1,0 +1,85 @@
+"""`--export`: the scores under evaluation in other toolkits' formats, labelled or not."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from dataio.score_formats import WRITERS, own_names
+from dataio.score_protocol import protocol_columns
+from dataio.scores import Scores
+from metrics.inputs import checked_calibration
+from protocols.schema import UserError, resolve_path
+
+# options whose answer needs labels
+MEASURED = (
+    *("json", "csv", "markdown", "latex", "report", "plots", "metrics", "bootstrap", "cluster"),
+    *("by", "against", "threshold_from"),
+)
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Refuses exports of no known format, and a data folder that nothing would read."""
+    for asked in arguments.export:
+        kind, _, path = asked.partition("=")
+        if kind not in WRITERS or not path:
+            raise UserError(f"--export {asked}: expected FORMAT=PATH with {', '.join(WRITERS)}")
+        written = [Path(path)]
+        if kind == "speech_df_arena":
+            written.append(Path(path).with_suffix(".csv"))
+        if Path(arguments.scores).resolve() in [each.resolve() for each in written]:
+            raise UserError(f"--export {asked} would write over {arguments.scores}: rename it")
+        if len(set(written)) < len(written):
+            raise UserError(f"--export {asked}: {path} is the key's name, end the scores' in .txt")
+    named = any(asked.startswith("speech_df_arena=") for asked in arguments.export)
+    if arguments.data_folder and not (named and arguments.protocol):
+        raise UserError(
+            "--data_folder is for the file names of --export speech_df_arena=PATH with --protocol"
+        )
+
+
+def alone(arguments: argparse.Namespace) -> bool:
+    """Whether nothing but an export is asked for by name."""
+    return bool(arguments.export) and not any(getattr(arguments, name) for name in MEASURED)
+
+
+def write(arguments: argparse.Namespace, whole: Scores, notes: list[str]) -> list[str]:
+    """Writes every export of the rows chosen by PREFIX, calibrated where that is asked for.
+
+    Rows without a label are exported too. Gives one line a file for the screen.
+    """
+    if not arguments.export:
+        return []
+    scores, written = chosen(arguments, whole), []
+    for asked in arguments.export:
+        kind, _, path = asked.partition("=")
+        if kind == "speech_df_arena" and arguments.protocol:
+            names = path_names(arguments, scores, notes)
+        else:
+            names = own_names(scores)
+        WRITERS[kind](path, names, scores)
+        written.append(f"wrote {path} ({kind})")
+    return written
+
+
+def path_names(arguments: argparse.Namespace, scores: Scores, notes: list[str]) -> list[str]:
+    """The protocol's paths, below the data folder where one is given."""
+    paths = protocol_columns(arguments.protocol, scores, ["Path"], notes)["Path"]
+    folder = arguments.data_folder
+    return [resolve_path(path, folder) if folder else path for path in paths]
+
+
+def chosen(arguments: argparse.Namespace, whole: Scores) -> Scores:
+    """The rows of every PREFIX (all without one); calibrated ratios as the logits [0, llr]."""
+    scores = whole
+    if arguments.prefixes:
+        prefixes = tuple(arguments.prefixes)
+        scores = whole.take(np.array([key.startswith(prefixes) for key in whole.ids], dtype=bool))
+    if arguments.calibration:
+        calibration = checked_calibration(arguments.calibration, whole)
+        ratio = calibration.log_likelihood_ratio(scores.difference)
+        scores = replace(scores, logits=np.column_stack([np.zeros(len(ratio)), ratio]))
+    return scores

@@ -1,0 +1,52 @@
+"""What the verbs of evaluation.py read: score files, their labels, and what belongs to them."""
+
+from __future__ import annotations
+
+import argparse
+
+from dataio.score_formats import read_any
+from dataio.score_keys import Key, read_keys, with_labels
+from dataio.scores import Scores
+from metrics import calibration as calibrations
+from protocols.schema import UNKNOWN, UserError
+
+
+def key_of(arguments: argparse.Namespace) -> Key | None:
+    """The union of the key files named, None without any."""
+    if arguments.key:
+        return read_keys(arguments.key, arguments.phase)
+    if arguments.phase:
+        raise UserError(f"--phase {arguments.phase} chooses among the trials of a --key: name one")
+    return None
+
+
+def read(path: str, key: Key | None, notes: list[str], *, required: bool = True) -> Scores:
+    """The rows of a score file, labelled by the key where there is one.
+
+    Where labels are not `required`, a file may be absent from the key.
+    """
+    scores = read_any(path)
+    return with_labels(scores, key, notes, required=required) if key else scores
+
+
+def labelled(scores: Scores, notes: list[str]) -> Scores:
+    """The rows that can be measured; `notes` counts the others, `UserError` if none can."""
+    known = scores.labels != UNKNOWN
+    if known.all():
+        return scores
+    if not known.any():
+        raise UserError(f"{scores.path} holds no labels: give the set's key file with --key")
+    notes.append(f"{int((~known).sum())} rows of {scores.path} have no label and are left out")
+    return scores.take(known)
+
+
+def checked_calibration(path: str, scores: Scores) -> calibrations.Calibration:
+    """The calibration; refused for scores that are known to come from another checkpoint."""
+    calibration = calibrations.load_calibration(path)
+    ours, theirs = scores.meta.get("checkpoint_sha256"), calibration.checkpoint_sha256
+    if ours and theirs and ours != theirs:
+        raise UserError(
+            f"{path} was fitted for checkpoint {theirs[:12]}, {scores.path} comes from "
+            f"{ours[:12]}: calibrate with scores of the same checkpoint"
+        )
+    return calibration

@@ -1,0 +1,183 @@
+"""evaluation.py with others: their score files and keys, one's own beside theirs, exports."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.evaluation import normals, run, table, write_scores
+
+from metrics import rates
+
+NAMES = [f"LA_E_{i:04d}" for i in range(300)]
+
+
+def write_foreign(path, names, values):
+    rows = zip(names, values, strict=True)
+    path.write_text("".join(f"{name} {float(value)!r}\n" for name, value in rows))
+
+
+def write_key(path, names, labels, phases):
+    words = ["spoof", "bonafide"]
+    rows = zip(names, labels, phases, strict=True)
+    path.write_text(
+        "".join(f"LA_1 {name} - - - {words[int(label)]} notrim {ph}\n" for name, label, ph in rows)
+    )
+
+
+@pytest.fixture
+def system(tmp_path, monkeypatch):
+    """One system's scores of LA 2021 trials: own file, foreign file and official key, by phase."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(11)
+    values, labels = normals(rng)
+    phases = np.array(["progress", "eval", "eval", "hidden"])[np.arange(300) % 4]
+    write_scores("own.csv", values, labels, [f"ASV21LA-{name}" for name in NAMES])
+    write_foreign(Path("theirs.txt"), NAMES, values)
+    write_key(Path("key.txt"), NAMES, labels, phases)
+    return values, labels, phases
+
+
+@pytest.mark.parametrize("phase", ["progress", "eval", "hidden"])
+def test_a_phase_of_asvspoof_2021_gives_the_packages_eer(system, capsys, phase):
+    """The official package joins scores and `key[column 8 == phase]` before the EER; restated."""
+    values, labels, phases = system
+    status, out, _ = run(capsys, "theirs.txt", "--key", "key.txt", "--phase", phase)
+    part = phases == phase
+    assert status == 0
+    assert table(out)["all"]["eer"] == round(rates.eer(values[part], labels[part]).rate, 4)
+    assert f"{(~part).sum()} rows of theirs.txt are not of phase {phase}" in out
+    default = run(capsys, "theirs.txt", "--key", "key.txt")[1]
+    assert (default == out) == (phase == "eval")
+
+
+def test_a_key_of_the_phase_alone_gives_the_same_table(system, capsys):
+    _, labels, phases = system
+    part = np.flatnonzero(phases == "eval")
+    write_key(Path("eval.txt"), [NAMES[i] for i in part], labels[part], phases[part])
+    _, whole, _ = run(capsys, "theirs.txt", "--key", "key.txt")
+    status, out, _ = run(capsys, "theirs.txt", "--key", "eval.txt")
+    assert status == 0 and table(out) == table(whole) and "not in the key 150" in out
+
+
+def test_own_and_foreign_file_of_one_system_give_the_same_figures(system, capsys):
+    names = ["--metrics", "all"]
+    _, theirs, _ = run(capsys, "theirs.txt", "--key", "key.txt", *names)
+    _, own, _ = run(capsys, "own.csv", "--key", "key.txt", *names)
+    assert table(own)["all"] == table(theirs)["all"]
+
+
+def test_own_system_is_compared_with_anothers_by_file_name(system, capsys):
+    options = "--bootstrap", 20
+    status, out, _ = run(capsys, "own.csv", "--against", "theirs.txt", *options)
+    assert status == 0 and "own.csv are matched by file name" in out.split("note: ")[1]
+    compared = out.split("A = own.csv, B = theirs.txt")[1]
+    assert next(line for line in compared.splitlines() if line[:3] == "all").count("+0.0000") == 4
+    other = run(capsys, "theirs.txt", "--key", "key.txt", "--against", "own.csv", *options)
+    assert other[0] == 0 and "by file name" in other[1]
+
+
+def test_foreign_scores_are_sliced_by_an_own_protocol(system, capsys):
+    labels = system[1]
+    with open("t.csv", "w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["ID", "Label", "Attack"])
+        for name, label in zip(NAMES, labels, strict=True):
+            writer.writerow([f"ASV21LA-{name}", ["fake", "real"][label], "-" if label else "A07"])
+    options = ["--key", "key.txt", "--protocol", "t.csv", "--by", "Attack", "--bootstrap", 0]
+    status, out, _ = run(capsys, "theirs.txt", *options)
+    assert status == 0 and "A07" in out and out.count("matched by file name") == 1
+
+
+def test_every_file_may_have_a_key_of_its_own(system, capsys):
+    values, labels, _ = system
+    names = [name.replace("E", "D") for name in NAMES]
+    write_foreign(Path("dev.txt"), names, values)
+    words = [["spoof", "bonafide"][label] for label in labels]
+    rows = "".join(f"{name},{word}\n" for name, word in zip(names, words, strict=True))
+    Path("dev_key.csv").write_text("file_name,label\n" + rows)
+    keys = ["--key", "key.txt", "dev_key.csv"]
+    status, out, _ = run(capsys, "theirs.txt", *keys, "--threshold_from", "dev.txt")
+    assert status == 0 and "Threshold from dev.txt (eer)" in out
+    argv = ["fuse", "dev.txt", "dev.txt", "--apply", "theirs.txt", "theirs.txt"]
+    assert run(capsys, *argv, "--output", "f.csv", *keys)[0] == 0
+    assert run(capsys, *argv, "--output", "g.csv", "--key", "dev_key.csv")[0] == 0  # unlabelled
+    status, _, err = run(capsys, "theirs.txt", "--threshold_from", "dev.txt", *keys[:2])
+    assert status == 2 and "no label for 'LA_D_0000' (line 1)" in err
+
+
+def test_a_key_does_not_override_the_labels_of_a_file(system, capsys):
+    text = Path("key.txt").read_text().splitlines()
+    swapped = {"spoof": "bonafide", "bonafide": "spoof"}
+    text[1] = " ".join(swapped.get(word, word) for word in text[1].split())
+    Path("wrong.txt").write_text("\n".join(text) + "\n")
+    status, _, err = run(capsys, "own.csv", "--key", "wrong.txt")
+    assert status == 2
+    assert "own.csv and wrong.txt disagree on the Label of 'ASV21LA-LA_E_0001' (line 3)" in err
+
+
+def unlabelled(source, target, every=1):
+    """A copy of a score file with the labels of every n-th row taken out."""
+    lines = Path(source).read_text().splitlines()
+    for i in range(1, len(lines), every):
+        lines[i] = lines[i].rpartition(",")[0] + ",-"
+    Path(target).write_text("\n".join(lines) + "\n")
+
+
+def test_a_system_without_labels_is_compared_by_the_labels_of_the_other(system, capsys):
+    unlabelled("own.csv", "u.csv")
+    plain = run(capsys, "own.csv", "--against", "own.csv", "--bootstrap", 20)
+    found = run(capsys, "own.csv", "--against", "u.csv", "--bootstrap", 20)
+    assert found[0] == 0 and found[1] == plain[1].replace("B = own.csv", "B = u.csv")
+
+
+def test_rows_without_a_label_do_not_stop_a_comparison(system, capsys):
+    unlabelled("own.csv", "u.csv", every=10)
+    for other in ("own.csv", "u.csv"):
+        status, out, _ = run(capsys, "u.csv", "--against", other, "--bootstrap", 20)
+        assert status == 0 and "30 rows of u.csv have no label and are left out" in out
+
+
+def exported(path):
+    return [line.split() for line in Path(path).read_text().splitlines()]
+
+
+def test_scores_without_any_label_are_exported(system, capsys):
+    unlabelled("own.csv", "u.csv")
+    run(capsys, "own.csv", "--export", "asvspoof5=a.tsv")
+    status, out, _ = run(capsys, "u.csv", "--export", "asvspoof5=u.tsv")
+    assert status == 0 and "u.csv holds no labels: nothing is measured" in out
+    assert exported("u.tsv") == exported("a.tsv") and len(exported("u.tsv")) == 301
+    for asked in (["--json", "r.json"], ["--metrics", "eer"], ["--bootstrap"]):
+        status, _, err = run(capsys, "u.csv", "--export", "asvspoof5=u.tsv", *asked)
+        assert status == 2 and "holds no labels" in err
+
+
+def test_rows_without_a_label_are_exported_too(system, capsys):
+    unlabelled("own.csv", "u.csv", every=10)
+    status, out, _ = run(capsys, "u.csv", "--export", "speech_df_arena=x.txt")
+    assert status == 0 and "30 rows of u.csv have no label" in out
+    assert len(exported("x.txt")) == 300 and len(exported("x.csv")) == 1 + 270
+
+
+def test_export_holds_the_rows_of_the_prefixes(tmp_path, capsys):
+    values, labels = normals(np.random.default_rng(2))
+    ids = [f"{'XYZ'[i % 3]}-{i // 3}" for i in range(300)]
+    path = write_scores(tmp_path / "s.csv", values, labels, ids)
+    target = tmp_path / "x.txt"
+    status, _, err = run(capsys, path, "--export", f"speech_spoof_bench={target}")
+    assert status == 2 and "export one subset by its PREFIX" in err
+    status, _, _ = run(capsys, path, "0.5", "Y", "--export", f"speech_spoof_bench={target}")
+    expected = [[str(i // 3), repr(float(values[i]))] for i in range(300) if i % 3 == 1]
+    assert status == 0 and exported(target) == expected
+
+
+def test_export_holds_the_calibrated_scores(system, capsys):
+    run(capsys, "calibrate", "own.csv", "--output", "cal.json")
+    run(capsys, "own.csv", "--calibration", "cal.json", "--export", "asvspoof5=c.tsv")
+    names = ["--metrics", "eer", "cllr"]
+    _, here, _ = run(capsys, "own.csv", "--calibration", "cal.json", *names)
+    run(capsys, "own.csv", "--export", "speech_df_arena=a.txt")
+    _, there, _ = run(capsys, "c.tsv", "--key", "a.csv", *names)
+    _, raw, _ = run(capsys, "own.csv", *names)
+    assert table(there)["all"] == table(here)["all"] != table(raw)["all"]
