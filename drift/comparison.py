@@ -8,7 +8,7 @@ signal conditions explain an alarm and never raise one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,9 +19,9 @@ from drift.embeddings import EmbeddingSet
 from drift.null import status_of
 from drift.ranking import DriftedFile, rank_files
 from drift.reference import Reference
-from drift.slices import compare_slices
+from drift.slices import check_column, compare_slices
 from drift.subsets import Part, Plan, equal_error_rate, run_plan
-from drift.windows import K_OF_N, Windows, compare_windows
+from drift.windows import K_OF_N, Windows, compare_windows, lay_windows
 from protocols.schema import UserError
 
 DRIFTED_FILES = 20
@@ -41,6 +41,7 @@ class Request:
     step: str | None = None
     time: str | None = None
     rule: tuple[int, int] = K_OF_N
+    windows_judged: bool = True
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.distances if name not in DISTANCES]
@@ -60,7 +61,8 @@ class Request:
 
     @property
     def families(self) -> int:
-        return 1 + len(self.by) + (self.window is not None)
+        """The tests that share alpha; windows too few or too short for the rule take none."""
+        return 1 + len(self.by) + (self.window is not None and self.windows_judged)
 
     @property
     def family_alpha(self) -> float:
@@ -90,9 +92,15 @@ class Comparison:
 def compare(reference: Reference, incoming: EmbeddingSet, request: Request) -> Comparison:
     """Compare; refuses embeddings that are not comparable (`Reference.check`)."""
     notes = reference.check(incoming) + _subsample_notes(reference, incoming, request)
-    plan = Plan(
-        request.distances, request.draws, request.seed, request.family_alpha, reference.group
-    )
+    for column in request.by:
+        check_column(reference, incoming, column)
+    windows = layout = None
+    if request.window is not None and len(incoming):
+        layout = lay_windows(
+            incoming, size=request.window, step=request.step, time=request.time, rule=request.rule
+        )
+        request = replace(request, windows_judged=len(layout.judged) >= request.rule[0])
+    plan = Plan(request.distances, request.draws, request.seed, request.family_alpha)
     results, p = run_plan(plan, reference, incoming)
     if len(incoming) == 0:
         return Comparison(
@@ -106,17 +114,8 @@ def compare(reference: Reference, incoming: EmbeddingSet, request: Request) -> C
             notes=[*notes, f"{incoming.name} holds no row: there is nothing to compare"],
         )
     slices = {column: compare_slices(plan, reference, incoming, column) for column in request.by}
-    windows = None
-    if request.window is not None:
-        windows = compare_windows(
-            plan,
-            reference,
-            incoming,
-            size=request.window,
-            step=request.step,
-            time=request.time,
-            rule=request.rule,
-        )
+    if layout is not None:
+        windows = compare_windows(plan, reference, incoming, layout, request.rule)
     whole = "insufficient" if np.isnan(p) else status_of(p, request.family_alpha)
     return Comparison(
         status=overall_status(whole, slices, windows),

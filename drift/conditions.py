@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from drift.embeddings import EmbeddingSet
-from drift.null import MINIMUM_ROWS, draw_relabellings, p_value
+from drift.groups import groups_of, relabel_like_rows
+from drift.null import MINIMUM_ROWS, p_value
 from drift.reference import Reference
 from protocols.schema import UserError, resolve_path
 
@@ -24,7 +25,8 @@ _SILENCE = 1e-5  # RMS floor: -100 dBFS
 class Condition:
     """One property on both sides, in words, with the distance between them and its p.
 
-    `distance` is KS for numbers, total variation for words; both lie in [0, 1].
+    `distance` is KS for numbers, total variation for words; both lie in [0, 1]. With groups it is
+    that of like groups (`drift.groups`), while the words describe all rows.
     """
 
     name: str
@@ -54,11 +56,14 @@ def with_loudness(sample: EmbeddingSet, data_folder: str, rng: np.random.Generat
     return replace(sample, columns={**sample.columns, LOUDNESS: cells})
 
 
+def _known(cells: np.ndarray) -> np.ndarray:
+    """(N,) bool; `-` is unknown."""
+    return (cells != "-") & (cells != "")
+
+
 def _numbers(cells: np.ndarray) -> np.ndarray:
-    """The known numbers of a column; `-` is unknown."""
-    known = cells[(cells != "-") & (cells != "")]
     try:
-        return known.astype(np.float64)
+        return cells.astype(np.float64)
     except ValueError as error:
         raise UserError(f"a column of numbers holds a word: {error}") from error
 
@@ -81,8 +86,9 @@ def _total_variation(codes: np.ndarray, is_reference: np.ndarray) -> np.ndarray:
     return 0.5 * np.abs(share - second / second.sum(axis=1, keepdims=True)).sum(axis=1)
 
 
-def _compare_numbers(name, unit, first, second, draws, rng) -> Condition:
-    first, second = _numbers(first), _numbers(second)
+def _compare_numbers(name, unit, first, second, relabel) -> Condition:
+    known = _known(first), _known(second)
+    first, second = _numbers(first[known[0]]), _numbers(second[known[1]])
 
     def described(values: np.ndarray) -> str:
         low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
@@ -90,21 +96,27 @@ def _compare_numbers(name, unit, first, second, draws, rng) -> Condition:
 
     if min(len(first), len(second)) < MINIMUM_ROWS:
         return Condition(name, f"{len(first)} known", f"{len(second)} known", np.nan, np.nan)
-    values = _ks(
-        np.concatenate([first, second]), draw_relabellings(len(first), len(second), draws, rng)
-    )
-    return Condition(name, described(first), described(second), float(values[0]), p_value(values))
+    ours, theirs, is_reference = relabel(*known)
+    described_sides = described(first), described(second)
+    if is_reference is None:
+        return Condition(name, *described_sides, np.nan, np.nan)
+    values = _ks(np.concatenate([first[ours], second[theirs]]), is_reference)
+    return Condition(name, *described_sides, float(values[0]), p_value(values))
 
 
-def _compare_words(name, unit, first, second, draws, rng) -> Condition:
+def _compare_words(name, unit, first, second, relabel) -> Condition:
     def described(cells: np.ndarray) -> str:
         words, counts = np.unique(cells, return_counts=True)
         shares = sorted(zip(-counts / len(cells), words, strict=True))[:4]
         return ", ".join(f"{word}{unit} {-100 * share:.0f} %" for share, word in shares)
 
-    codes = np.unique(np.concatenate([first, second]), return_inverse=True)[1]
-    values = _total_variation(codes, draw_relabellings(len(first), len(second), draws, rng))
-    return Condition(name, described(first), described(second), float(values[0]), p_value(values))
+    sides = described(first), described(second)
+    ours, theirs, is_reference = relabel(np.full(len(first), True), np.full(len(second), True))
+    if is_reference is None:
+        return Condition(name, *sides, np.nan, np.nan)
+    codes = np.unique(np.concatenate([first[ours], second[theirs]]), return_inverse=True)[1]
+    values = _total_variation(codes, is_reference)
+    return Condition(name, *sides, float(values[0]), p_value(values))
 
 
 _COMPARED = {
@@ -118,11 +130,18 @@ _COMPARED = {
 def compare_conditions(
     reference: Reference, incoming: EmbeddingSet, *, draws: int, seed: int
 ) -> list[Condition]:
-    """Every condition that both sides know."""
+    """Every condition that both sides know; rows move by the reference's groups."""
     rng = np.random.default_rng([seed, 5])
     ours, theirs = reference.sample.columns, incoming.columns
+    groups = groups_of(reference, incoming)
+
+    def relabel(*known: np.ndarray):
+        """Like rows of those known on both sides, and their relabellings."""
+        sides = [None if g is None else g[k] for g, k in zip(groups, known, strict=True)]
+        return relabel_like_rows(*(int(k.sum()) for k in known), *sides, draws=draws, rng=rng)
+
     return [
-        compare(name, unit, ours[column], theirs[column], draws, rng)
+        compare(name, unit, ours[column], theirs[column], relabel)
         for column, (name, unit, compare) in _COMPARED.items()
         if column in ours and column in theirs
     ]

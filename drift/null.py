@@ -7,7 +7,8 @@ sizes*, whatever n and m are. With B draws, p = (k + 1) / (B + 1), where k of th
 observed distance, and P(p <= alpha) <= alpha exactly: no sample size is "large enough" or not.
 
 Rows of one speaker or one source file are not independent. Given groups, whole groups change
-sides, and the same argument holds with groups in place of rows.
+sides, each for groups of as many rows, and the same argument holds with groups in place of rows;
+`drift.groups` makes the groups of both sides alike first.
 """
 
 from __future__ import annotations
@@ -36,25 +37,28 @@ def draw_relabellings(
 ) -> np.ndarray:
     """(draws + 1, n + m) bool, true where a row is called reference; row 0 is the actual labelling.
 
-    With groups (one name a row on each side), a group changes sides as a whole; the number of
-    groups on each side is kept, so the row counts vary where groups differ in size. A group that
-    occurs on both sides counts as two blocks.
+    With groups (one name a row on each side), groups change sides as a whole and trade places only
+    with groups of as many rows, so the row counts of both sides stay. A group that occurs on both
+    sides counts as two blocks.
     """
-    actual = np.arange(n + m) < n
     if reference_groups is None or incoming_groups is None:
-        shuffled = rng.permuted(np.tile(actual, (draws, 1)), axis=1)
-        return np.vstack([actual, shuffled])
-    reference_units, reference_block = np.unique(reference_groups, return_inverse=True)
-    incoming_units, incoming_block = np.unique(incoming_groups, return_inverse=True)
-    block = np.concatenate([reference_block, len(reference_units) + incoming_block])
-    units = np.arange(len(reference_units) + len(incoming_units)) < len(reference_units)
-    shuffled = rng.permuted(np.tile(units, (draws, 1)), axis=1)
-    return np.vstack([units, shuffled])[:, block]
+        actual = np.arange(n + m) < n
+        return np.vstack([actual, rng.permuted(np.tile(actual, (draws, 1)), axis=1)])
+    block_of_row = number_blocks(reference_groups, incoming_groups)
+    sizes = np.bincount(block_of_row)
+    actual = np.arange(len(sizes)) <= block_of_row[:n].max()
+    shuffled = np.tile(actual, (draws, 1))
+    for size in np.unique(sizes):
+        alike = np.flatnonzero(sizes == size)
+        shuffled[:, alike] = rng.permuted(shuffled[:, alike], axis=1)
+    return np.vstack([actual, shuffled])[:, block_of_row]
 
 
-def count_relabellings(reference_units: int, incoming_units: int) -> int:
-    """How many distinct ways there are to deal the units to two sides."""
-    return math.comb(reference_units + incoming_units, incoming_units)
+def number_blocks(reference_groups: np.ndarray, incoming_groups: np.ndarray) -> np.ndarray:
+    """(n + m,) number of each row's block, those of the reference first."""
+    first = np.unique(reference_groups, return_inverse=True)[1]
+    second = np.unique(incoming_groups, return_inverse=True)[1]
+    return np.concatenate([first, first.max(initial=-1) + 1 + second])
 
 
 def p_value(values: np.ndarray) -> float:
@@ -71,18 +75,22 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
 
 def combined_p(values: np.ndarray) -> float:
-    """One p-value for several distances of the same relabellings, `values` (distances, B + 1).
+    """One p-value for several distances of the same relabellings, `values` (distances, B + 1)."""
+    return float(combined_ranks(values)[0])
+
+
+def combined_ranks(values: np.ndarray) -> np.ndarray:
+    """(B + 1,): the combined p-value each labelling would have had, were it the observed one.
 
     Each labelling is judged by its smallest p over the distances (Tippett), ties by the product
-    of all (Fisher); where the observed one stands among all labellings is its p-value. It keeps
-    alpha exactly however the distances depend on each other, which ten separate tests do not.
+    of all (Fisher); where it stands among all labellings is its p-value. That keeps alpha exactly
+    however the distances depend on each other, which ten separate tests do not.
     """
     each = np.stack([ranks(row) for row in values])
-    smallest, product = each.min(axis=0), np.log(each).sum(axis=0)
-    before = smallest < smallest[0]
-    tied = np.isclose(smallest, smallest[0], rtol=1e-9, atol=0.0)
-    at_least = before | (tied & (product <= product[0] + 1e-9))
-    return float(at_least.mean())
+    # rounded, so that what is equal but for the order of a sum is a tie
+    key = np.stack([each.min(axis=0), np.log(each).sum(axis=0)], axis=1).round(9)
+    _, place, counts = np.unique(key, axis=0, return_inverse=True, return_counts=True)
+    return np.cumsum(counts)[place] / len(key)
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:

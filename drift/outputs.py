@@ -15,6 +15,7 @@ from drift.distances import Result
 from drift.ranking import DriftedFile
 from drift.reference import Reference
 from drift.subsets import Part
+from drift.windows import Windows
 from protocols.files import write_text
 
 SCHEMA_VERSION = 1
@@ -59,7 +60,9 @@ def as_json(comparison: Comparison) -> dict:
         if windows is None
         else {
             "status": windows.status,
+            "p": windows.p,
             "level": windows.level,
+            "note": windows.note,
             "rule": [windows.k, windows.n],
             "windows": [
                 {**_part(part), "raised": raised}
@@ -210,8 +213,7 @@ def describe(comparison: Comparison) -> str:
         w = comparison.windows
         lines += [
             "",
-            f"windows: {w.status.upper()} ({w.k} of {w.n} windows at p <= {number(w.level)}"
-            f"{counted_rows(comparison)})",
+            f"windows: {w.status.upper()} ({w.note or windows_rule(w)}{counted_rows(comparison)})",
             table(part_heads(w.parts, "window"), part_rows(w.parts)),
         ]
     if comparison.classes is not None:
@@ -230,6 +232,12 @@ def describe(comparison: Comparison) -> str:
         heads = ["signal", "reference", "incoming", "distance", "p"]
         lines += ["", table(heads, rows)]
     return "\n".join(lines)
+
+
+def windows_rule(windows: Windows) -> str:
+    """What the rule asked for and what it found."""
+    asked = f"alarm where {windows.k} of {windows.n} windows have p <= {number(windows.level)}"
+    return f"{asked}; p = {number(windows.p)} for the whole run"
 
 
 def describe_files(files: list[DriftedFile]) -> str:

@@ -114,9 +114,8 @@ def _windows(comparison: Comparison) -> str:
     )
     ring = " A ring: the rule was met there." if any(windows.raised) else ""
     rule = (
-        f"p of each window over its distances together; shaded: at most "
-        f"{outputs.number(windows.level)}, an alarm. The rule asks for {windows.k} of {windows.n} "
-        f"windows there: {windows.status}{outputs.counted_rows(comparison)}.{ring}"
+        f"p of each window over its distances together. {windows.status.upper()}: "
+        f"{windows.note or outputs.windows_rule(windows)}{outputs.counted_rows(comparison)}.{ring}"
     )
     figures = _figure("What decides", decisive, rule) + _distance_over_time(parts, names)
     table = _table(outputs.part_heads(parts, "window"), outputs.part_rows(parts))

@@ -18,6 +18,7 @@ from drift.subsets import (
     run_plan,
     thin_reference,
 )
+from protocols.schema import UserError
 
 
 def compare_slices(
@@ -25,10 +26,12 @@ def compare_slices(
 ) -> list[Part]:
     """One part a value of `column`, held against the reference's rows of the same value.
 
-    A value the reference does not know (a new attack), or hardly knows, is held against all of
-    it. The p-values are corrected over the column's values (Benjamini-Hochberg); there are as
-    many relabellings as it takes for one drifted value among up to 100 to be found.
+    A value the reference does not know (a new attack) is held against all of it. One it hardly
+    knows is insufficient: held against all, it would alarm for being itself. The p-values are
+    corrected over the column's values (Benjamini-Hochberg); there are as many relabellings as it
+    takes for one drifted value among up to 100 to be found.
     """
+    check_column(reference, incoming, column)
     cells = incoming.column(column)
     values, counts = np.unique(cells, return_counts=True)
     tests = int((counts >= MINIMUM_ROWS).sum())
@@ -37,7 +40,7 @@ def compare_slices(
     for value in values:
         mine = incoming.take(cells == value)
         held, against = _like(reference, column, str(value))
-        results, p = run_plan(plan, thin_reference(held, len(mine)), mine)
+        results, p = run_plan(plan, thin_reference(held, mine), mine)
         parts.append(
             Part(
                 name=str(value),
@@ -62,12 +65,25 @@ def corrected(parts: list[Part], alpha: float) -> list[Part]:
     return parts
 
 
+def check_column(reference: Reference, incoming: EmbeddingSet, column: str) -> None:
+    """`UserError` unless both sides have the column."""
+    incoming.column(column)
+    if column not in reference.sample.columns:
+        raise UserError(
+            f"the reference {reference.sample.name} was fitted without the column {column!r}: fit "
+            f"it again with --protocol P.csv --by {column}, to hold each value against its own rows"
+        )
+
+
 def _like(reference: Reference, column: str, value: str) -> tuple[Reference, str]:
-    known = reference.sample.columns.get(column)
-    if known is not None and (known == value).sum() >= MINIMUM_ROWS:
-        rows = reference.sample.take(known == value)
-        return replace(reference, sample=rows), f"{column} {value}"
-    return reference, "all of the reference"
+    """The reference's rows of that value, or all of it for a new one, and what they are."""
+    known = reference.sample.columns[column] == value
+    if not known.any():
+        return reference, "all of the reference: new value"
+    held = replace(reference, sample=reference.sample.take(known))
+    if known.sum() < MINIMUM_ROWS:
+        return held, f"only {known.sum()} reference rows of it"
+    return held, f"{column} {value}"
 
 
 def _interval(
@@ -75,6 +91,6 @@ def _interval(
 ) -> tuple[float, float] | None:
     for result in results:
         if result.name == "w1" and result.status != "insufficient":
-            held = thin_reference(reference, len(incoming))
+            held = thin_reference(reference, incoming)
             return jackknife_interval(plan, held, incoming, result.effect)
     return None

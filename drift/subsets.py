@@ -9,6 +9,7 @@ import numpy as np
 
 from drift.distances import DISTANCES, Result, measure
 from drift.embeddings import EmbeddingSet
+from drift.groups import groups_of, like_groups
 from drift.null import combined_p
 from drift.reference import Reference
 from protocols.schema import UNKNOWN
@@ -42,20 +43,20 @@ class Part:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a comparison is made: names of distances, number of relabellings, seed, level, group."""
+    """How a comparison is made: names of distances, number of relabellings, seed, level."""
 
     distances: Sequence[str] = ("w1", "mmd", "score")
     draws: int = 200
     seed: int = 0
     alpha: float = 0.05
-    group: str | None = None
-
-    def groups_of(self, incoming: EmbeddingSet) -> np.ndarray | None:
-        return None if self.group is None else incoming.column(self.group)
 
     def for_parts(self, **changes) -> Plan:
         chosen = [name for name in self.distances if name in PART_DISTANCES]
         return replace(self, distances=chosen or self.distances, **changes)
+
+    def for_windows(self, **changes) -> Plan:
+        chosen = [name for name in self.distances if name in PART_DISTANCES]
+        return replace(self, distances=chosen or PART_DISTANCES, **changes)
 
 
 def run_plan(
@@ -69,20 +70,29 @@ def run_plan(
         draws=plan.draws,
         seed=plan.seed,
         alpha=plan.alpha,
-        incoming_groups=plan.groups_of(incoming),
     )
     return tuple(results), combined_p(values) if len(values) else float("nan")
 
 
-def thin_reference(reference: Reference, incoming_rows: int) -> Reference:
-    """Enough reference rows for a part of that size, by the reference's seed and whole groups."""
-    wanted = max(REFERENCE_ROWS_LEAST, REFERENCE_ROWS_EACH * incoming_rows)
+def thin_reference(
+    reference: Reference, incoming: EmbeddingSet, part_rows: int | None = None
+) -> Reference:
+    """Enough reference rows for a part of that size, by the reference's seed and whole groups.
+
+    `part_rows` are all of the incoming set's unless given. Of a group, only as many rows count as
+    the largest incoming group has: the comparison thins it to at most that (`drift.groups`).
+    """
+    part_rows = len(incoming) if part_rows is None else part_rows
+    wanted = max(REFERENCE_ROWS_LEAST, REFERENCE_ROWS_EACH * part_rows)
     rows = len(reference.sample)
     if rows <= wanted:
         return reference
+    ours, theirs = groups_of(reference, incoming)
+    blocks = np.arange(rows) if ours is None else ours
     rng = np.random.default_rng([reference.seed, 6])
-    blocks = np.arange(rows) if reference.groups is None else reference.groups
     _, block_of_row, sizes = np.unique(blocks, return_inverse=True, return_counts=True)
+    if theirs is not None:
+        sizes = np.minimum(sizes, np.unique(theirs, return_counts=True)[1].max(initial=1))
     order = rng.permutation(len(sizes))
     before = np.cumsum(sizes[order]) - sizes[order]
     keep = np.isin(block_of_row, order[before < wanted])
@@ -117,10 +127,8 @@ def jackknife_interval(
     from drift.distances.base import make_pool
     from drift.sweeps import w1_of_weights
 
-    pool = make_pool(
-        reference, incoming, draws=0, seed=plan.seed, wanted=(),
-        incoming_groups=plan.groups_of(incoming),
-    )  # fmt: skip
+    reference, incoming = like_groups(reference, incoming, plan.seed)
+    pool = make_pool(reference, incoming, draws=0, seed=plan.seed, wanted=())
     rng = np.random.default_rng([plan.seed, 7])
     side_of_row = pool.is_reference[0]
     weights, spans = [], []

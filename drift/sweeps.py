@@ -8,6 +8,8 @@ Torch does the arithmetic, on a GPU where there is one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
@@ -151,23 +153,16 @@ def sweep_pairs(
     With knn comes `neighbour` (m,): each incoming row's distance to its k-th nearest reference
     row. The kernel is exp(-|x - y|^2 / (2 bandwidth^2)); the energy distance uses |x - y|.
     """
-    rows = len(coordinates)
-    square = coordinates.square().sum(dim=1)
     mmd = _PairMeans(is_reference, -1.0) if "mmd" in wanted else None
     energy = _PairMeans(is_reference, 1.0) if "energy" in wanted else None
     neighbours = _Neighbours(is_reference) if "knn" in wanted else None
-    step = max(1, 2 * _budget(coordinates) // rows)
-    for start in range(0, rows, step):
-        mine = coordinates[start : start + step]
-        squared = torch.addmm(square, mine, coordinates.T, alpha=-2)
-        squared.add_(square[start : start + step, None]).clamp_(min=0)
-        diagonal = torch.arange(len(mine), device=mine.device)
+    for start, squared in _squared_blocks(coordinates):
+        diagonal = torch.arange(len(squared), device=squared.device)
         if neighbours is not None:
             squared[diagonal, start + diagonal] = torch.inf  # no row is its own neighbour
             neighbours.absorb(squared, start)
         if mmd is not None:
-            kernel = torch.exp(squared * (-0.5 / bandwidth**2)).sub_(float(np.exp(-0.5)))
-            kernel[diagonal, start + diagonal] = 0
+            kernel = _kernel_of(squared, start, bandwidth)
             mmd.absorb(kernel, start)
             del kernel
         if energy is not None:
@@ -182,6 +177,31 @@ def sweep_pairs(
     if neighbours is not None:
         taken["knn"], taken["neighbour"] = neighbours.values(coordinates)
     return taken
+
+
+def _squared_blocks(coordinates: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
+    """First row and squared distances (r, rows) of block after block of rows."""
+    square = coordinates.square().sum(dim=1)
+    step = max(1, 2 * _budget(coordinates) // len(coordinates))
+    for start in range(0, len(coordinates), step):
+        squared = torch.addmm(square, coordinates[start : start + step], coordinates.T, alpha=-2)
+        yield start, squared.add_(square[start : start + step, None]).clamp_(min=0)
+
+
+def _kernel_of(squared: torch.Tensor, start: int, bandwidth: float) -> torch.Tensor:
+    """The RBF kernel shifted to be near zero (`_PairMeans`), zero on the diagonal of the whole."""
+    kernel = torch.exp(squared * (-0.5 / bandwidth**2)).sub_(float(np.exp(-0.5)))
+    diagonal = torch.arange(len(squared), device=squared.device)
+    kernel[diagonal, start + diagonal] = 0
+    return kernel
+
+
+def kernel_blocks(
+    coordinates: torch.Tensor, bandwidth: float
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """First row and shifted kernel (r, rows) of block after block of rows, zero on the diagonal."""
+    for start, squared in _squared_blocks(coordinates):
+        yield start, _kernel_of(squared, start, bandwidth)
 
 
 class _Neighbours:

@@ -1,13 +1,15 @@
 """Sliding windows over what arrives, and the k-of-n rule that turns them into one alarm.
 
 A single window over its threshold is expected now and then. The rule asks for k of n consecutive
-windows, and the threshold of each is chosen so that the whole run of windows raises a false alarm
-with probability alpha, not each window.
+windows. All windows are held against one reference, and may share rows, so they are not
+independent: the rule is calibrated on relabellings of the reference and the whole run together
+(`drift.joint`). Each window's p ranks its distances among its own joint draws; the run is judged by
+its smallest p that k of some n windows reach, and where that stands among the same draws is the
+p-value of the run. It keeps alpha exactly, whatever the reference's size and the windows' overlap.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,10 +17,13 @@ from datetime import datetime, timezone
 
 import numpy as np
 
+from drift.distances import DISTANCES, Measurement, Result, conclude, empty_result, missing_data
 from drift.embeddings import EmbeddingSet
-from drift.null import draws_for
+from drift.groups import groups_of, like_groups, thinning_note, too_few
+from drift.joint import values_of_windows
+from drift.null import DRAWS_MAX, MINIMUM_ROWS, combined_ranks, draws_for, status_of
 from drift.reference import Reference
-from drift.subsets import Part, Plan, equal_error_rate, run_plan, thin_reference
+from drift.subsets import Part, Plan, equal_error_rate, thin_reference
 from protocols.schema import UserError
 
 K_OF_N = (2, 3)
@@ -29,10 +34,25 @@ _SECONDS = {"d": 86_400, "h": 3_600, "m": 60}
 
 
 @dataclass(frozen=True)
+class Layout:
+    """The rows of each window, oldest first, with the times of all rows (None: by count)."""
+
+    rows: list[np.ndarray]
+    times: np.ndarray | None
+    overlapping: bool
+
+    @property
+    def judged(self) -> list[int]:
+        """The windows with enough rows for a statement; the rule runs over these alone."""
+        return [i for i, rows in enumerate(self.rows) if len(rows) >= MINIMUM_ROWS]
+
+
+@dataclass(frozen=True)
 class Windows:
     """The windows in order of time, the p each is held to, and where the rule raised the alarm.
 
-    `raised[i]` says that k of the n windows up to and with i are at or below `level`.
+    `raised[i]` says that k of the n judged windows up to and with i are at or below `level`; `p`
+    is that of the whole run. `note` says why it is `insufficient`.
     """
 
     parts: list[Part]
@@ -41,6 +61,8 @@ class Windows:
     n: int
     raised: list[bool]
     status: str
+    p: float = float("nan")
+    note: str = ""
 
 
 def parse_times(cells: np.ndarray, column: str, ids: np.ndarray) -> np.ndarray:
@@ -127,40 +149,17 @@ def _parse_span(text: str) -> tuple[int, str | None]:
     return int(matched[1]) * _SECONDS.get(matched[2], 1), matched[2]
 
 
-def false_alarm_rate(level: float, count: int, k: int, n: int) -> float:
-    """P(k of some n consecutive windows alarm) for `count` independent windows alarming at `level`.
-
-    Exact: a chain over the alarms of the last n - 1 windows.
-    """
-    state = {(): 1.0}
-    raised = 0.0
-    for _ in range(count):
-        following: dict[tuple[int, ...], float] = {}
-        for (recent, mass), alarm in itertools.product(state.items(), (0, 1)):
-            mass = mass * (level if alarm else 1 - level)
-            if sum(recent) + alarm >= k:
-                raised += mass
-                continue
-            kept = (*recent, alarm)[-(n - 1) :] if n > 1 else ()
-            following[kept] = following.get(kept, 0.0) + mass
-        state = following
-    return raised
+def run_statistic(p: np.ndarray, k: int, n: int) -> np.ndarray:
+    """(B + 1,): the smallest p that k of some n consecutive windows reach; `p` (windows, B + 1)."""
+    spans = np.lib.stride_tricks.sliding_window_view(p, min(n, len(p)), axis=0)
+    return np.sort(spans, axis=-1)[..., k - 1].min(axis=0)
 
 
-def window_level(alpha: float, count: int, k: int, n: int, *, overlapping: bool) -> float:
-    """The p each window is held to, so that the rule raises a false alarm with probability alpha.
-
-    Overlapping windows depend on each other; for them alpha / count holds however they do.
-    """
-    if overlapping:
-        return alpha / max(count, 1)
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (
-            (low, middle) if false_alarm_rate(middle, count, k, n) > alpha else (middle, high)
-        )
-    return low
+def level_of(statistic: np.ndarray, alpha: float) -> float:
+    """The largest p that at most a share alpha of the labellings reach; 0 where none is so rare."""
+    reached, counts = np.unique(statistic, return_counts=True)
+    rare = np.cumsum(counts) <= alpha * counts.sum() + 1e-9
+    return float(reached[rare].max(initial=0.0))
 
 
 def k_of_n(alarms: Sequence[bool], k: int, n: int) -> list[bool]:
@@ -168,17 +167,15 @@ def k_of_n(alarms: Sequence[bool], k: int, n: int) -> list[bool]:
     return [sum(alarms[max(0, i - n + 1) : i + 1]) >= k for i in range(len(alarms))]
 
 
-def compare_windows(
-    plan: Plan,
-    reference: Reference,
+def lay_windows(
     incoming: EmbeddingSet,
     *,
     size: str,
     step: str | None = None,
     time: str | None = None,
     rule: tuple[int, int] = K_OF_N,
-) -> Windows:
-    """Compare each window and apply the rule; rows go by the time column, else as in the file."""
+) -> Layout:
+    """Where the windows lie; rows go by the time column, else as in the file."""
     k, n = rule
     if not 1 <= k <= n:
         raise UserError(f"--k_of_n {k} {n} is no rule: k is from 1 to n")
@@ -188,43 +185,121 @@ def compare_windows(
         times = parse_times(incoming.column(time), time, incoming.ids)
         order = np.argsort(times, kind="stable")
     found = window_rows(order, times, size=size, step=step)
-    overlapping = step is not None and step != size
-    level = window_level(plan.alpha, len(found), k, n, overlapping=overlapping)
-    warn_level = window_level(2 * plan.alpha, len(found), k, n, overlapping=overlapping)
-    plan = plan.for_parts(draws=draws_for(1, plan.draws, level))
-    if plan.draws * level < 1:
+    return Layout(found, times, step is not None and step != size)
+
+
+def compare_windows(
+    plan: Plan,
+    reference: Reference,
+    incoming: EmbeddingSet,
+    layout: Layout,
+    rule: tuple[int, int] = K_OF_N,
+) -> Windows:
+    """Compare all windows under joint relabellings and apply the rule to those with enough rows.
+
+    Of the distances asked for, w1, mmd and score are taken, or all three where none of them was.
+    """
+    k, n = rule
+    plan = plan.for_windows(draws=_draws(plan, layout, k))
+    results, p, compared = _measure(plan, reference, incoming, layout)
+    judged = sorted(p)
+    level, warn_level, run_p, note = 0.0, 0.0, float("nan"), ""
+    if len(judged) < k:
+        note = f"{len(judged)} of {len(layout.rows)} windows have enough rows to be judged, {k} of "
+        note += f"{n} must alarm: use smaller windows or gather more rows"
+        statuses = {i: status_of(p[i][0], plan.alpha) for i in judged}
+    else:
+        statistic = run_statistic(np.stack([p[i] for i in judged]), k, n)
+        run_p = float((statistic <= statistic[0]).mean())
+        level, warn_level = (level_of(statistic, share * plan.alpha) for share in (1, 2))
+        statuses = {i: _status(p[i][0], level, warn_level) for i in judged}
+        if level == 0.0:
+            note = f"{plan.draws} relabellings do not resolve alpha over {len(judged)} windows: "
+            note += "use more --draws, fewer windows or less overlap (--step)"
+    parts = [
+        Part(
+            name=_name(rows, layout.times),
+            rows=len(rows),
+            against=compared[i],
+            results=results[i],
+            p=float(p[i][0]) if i in p else float("nan"),
+            status=statuses.get(i, "insufficient"),
+            eer=equal_error_rate(incoming.take(rows)),
+        )
+        for i, rows in enumerate(layout.rows)
+    ]
+    raised = [False] * len(parts)
+    if not note:
+        alarms = k_of_n([statuses[i] == "alarm" for i in judged], k, n)
+        for i, alarm in zip(judged, alarms, strict=True):
+            raised[i] = alarm
+    status = "insufficient" if note else status_of(run_p, plan.alpha)
+    return Windows(parts, level, k, n, raised, status, run_p, note)
+
+
+def _draws(plan: Plan, layout: Layout, k: int) -> int:
+    """Enough relabellings that a rule over all windows can be resolved.
+
+    Every window has one labelling that is its most extreme, so at most windows / k labellings are
+    at the floor of the rule. Windows apart share it rarely: two of three need no more draws.
+    """
+    count = len(layout.judged)
+    tests = -(-count // k) if layout.overlapping or k == 1 else 1
+    if tests > DRAWS_MAX * plan.alpha:
         raise UserError(
-            f"{len(found)} windows leave each a threshold of {level:.1g}, below what "
-            f"{plan.draws} relabellings resolve: use fewer windows or less overlap (--step)"
+            f"{count} windows share a false-alarm rate of {plan.alpha:.2g}, more than "
+            f"{DRAWS_MAX} relabellings resolve: use fewer windows or less overlap (--step)"
         )
-    parts = []
-    for rows in found:
-        mine = incoming.take(rows)
-        results, p = run_plan(plan, thin_reference(reference, len(mine)), mine)
-        name = _name(rows, times)
-        parts.append(
-            Part(
-                name=name,
-                rows=len(mine),
-                against="all of the reference",
-                results=results,
-                p=p,
-                status=_status(p, level, warn_level),
-                eer=equal_error_rate(mine),
-            )
+    return draws_for(tests, plan.draws, plan.alpha)
+
+
+def _measure(
+    plan: Plan, reference: Reference, incoming: EmbeddingSet, layout: Layout
+) -> tuple[list[tuple[Result, ...]], dict[int, np.ndarray], list[str]]:
+    """Results of every window; p under all labellings of those judged; what each is held against.
+
+    Groups are thinned over the whole run: one that reaches over several windows moves whole.
+    """
+    longest = max(len(rows) for rows in layout.rows)
+    given = thin_reference(reference, incoming, longest), incoming
+    reference, incoming_kept = like_groups(*given, plan.seed)
+    note = thinning_note(given, (reference, incoming_kept))
+    place = np.full(len(incoming), -1)
+    place[np.flatnonzero(np.isin(incoming.ids, incoming_kept.ids))] = np.arange(len(incoming_kept))
+    windows = [place[rows][place[rows] >= 0] for rows in layout.rows]
+    n, groups = len(reference.sample), groups_of(reference, incoming_kept)
+    distances = [DISTANCES[name]() for name in plan.distances]
+    missing = {d.name: missing_data(d, reference, incoming) for d in distances}
+    measured = [d.name for d in distances if not missing[d.name]]
+    little = [too_few(n, len(rows), *groups) for rows in windows]
+    judged = [i for i, why in enumerate(little) if not why and measured]
+    values = {}
+    if judged:
+        kept = [windows[i] for i in judged]
+        values = values_of_windows(
+            measured, reference, incoming_kept, kept, draws=plan.draws, seed=plan.seed
         )
-    raised = k_of_n([part.status == "alarm" for part in parts], k, n)
-    warned = k_of_n([part.status in ("alarm", "warn") for part in parts], k, n)
-    status = "alarm" if any(raised) else "warn" if any(warned) else "ok"
-    if all(part.status == "insufficient" for part in parts):
-        status = "insufficient"
-    return Windows(parts, level, k, n, raised, status)
+    results, p = [], {}
+    for i, rows in enumerate(windows):
+        empty = [
+            empty_result(d, n=n, m=len(rows), seed=plan.seed, note=missing[d.name] or little[i])
+            for d in distances
+        ]
+        if i in judged:
+            row = judged.index(i)
+            empty = [
+                conclude(result, Measurement(values[result.name][row], note=note), plan.alpha)
+                if result.name in measured
+                else result
+                for result in empty
+            ]
+            p[i] = combined_ranks(np.stack([values[name][row] for name in measured]))
+        results.append(tuple(empty))
+    return results, p, [why or "all of the reference" for why in little]
 
 
 def _status(p: float, level: float, warn_level: float) -> str:
     """Of one window; the warning is the rule's alarm at twice alpha."""
-    if np.isnan(p):
-        return "insufficient"
     if p <= level:
         return "alarm"
     return "warn" if p <= warn_level else "ok"

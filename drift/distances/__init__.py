@@ -1,6 +1,15 @@
 """The ten distances, listed once."""
 
-from drift.distances.base import Distance, Measurement, Pool, Result, measure
+from drift.distances.base import (
+    Distance,
+    Measurement,
+    Pool,
+    Result,
+    conclude,
+    empty_result,
+    measure,
+    missing_data,
+)
 from drift.distances.classifier import C2ST
 from drift.distances.frechet import Frechet
 from drift.distances.pairwise import KNN, MMD, Energy
@@ -13,4 +22,15 @@ DISTANCES: dict[str, type[Distance]] = {
 }
 DEFAULT_DISTANCES = ("w1", "mmd", "score")
 
-__all__ = ["DEFAULT_DISTANCES", "DISTANCES", "Distance", "Measurement", "Pool", "Result", "measure"]
+__all__ = [
+    "DEFAULT_DISTANCES",
+    "DISTANCES",
+    "Distance",
+    "Measurement",
+    "Pool",
+    "Result",
+    "conclude",
+    "empty_result",
+    "measure",
+    "missing_data",
+]

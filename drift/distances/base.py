@@ -10,15 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from drift.embeddings import EmbeddingSet, embedding_set
-from drift.null import (
-    LEVELS,
-    MINIMUM_RELABELLINGS,
-    MINIMUM_ROWS,
-    count_relabellings,
-    draw_relabellings,
-    p_value,
-    status_of,
-)
+from drift.groups import groups_of, like_groups, thinning_note, too_few
+from drift.null import LEVELS, draw_relabellings, number_blocks, p_value, status_of
 from drift.reference import Reference, fit_reference
 
 
@@ -29,7 +22,8 @@ class Result:
     `value` is the distance, biased upwards as every distance between finite samples is; `null`
     maps a level to that quantile of the relabelled distances at the same sizes; `effect` is the
     value less the null's median, so 0 means "as far apart as equal samples are"; `unit` is the
-    unit of both. `status` is ok, warn, alarm or insufficient; `n`, `m` reference and incoming rows.
+    unit of both. `status` is ok, warn, alarm or insufficient; `n`, `m` reference and incoming rows
+    that were compared (with groups they may be fewer than there are; `note` says so).
     """
 
     name: str
@@ -123,21 +117,17 @@ def make_pool(
     draws: int,
     seed: int,
     wanted: Iterable[str],
-    incoming_groups: np.ndarray | None = None,
 ) -> Pool:
-    """Put both sides together and draw the relabellings, by groups where both sides have them."""
+    """Put both sides together and draw the relabellings, by groups where the reference has them.
+
+    With groups, the sides are those of `groups.like_groups`.
+    """
     n, m = len(reference.sample), len(incoming)
-    reference_groups = reference.groups if incoming_groups is not None else None
-    rng = np.random.default_rng([seed, 3])
+    ours, theirs = groups_of(reference, incoming)
     is_reference = draw_relabellings(
-        n, m, draws, rng, reference_groups=reference_groups, incoming_groups=incoming_groups
+        n, m, draws, np.random.default_rng([seed, 3]), reference_groups=ours, incoming_groups=theirs
     )
-    if reference_groups is None or incoming_groups is None:
-        blocks = np.arange(n + m)
-    else:
-        first = np.unique(reference_groups, return_inverse=True)[1]
-        second = np.unique(incoming_groups, return_inverse=True)[1]
-        blocks = np.concatenate([first, first.max() + 1 + second])
+    blocks = np.arange(n + m) if ours is None else number_blocks(ours, theirs)
     scale, score, fake = reference.scale, None, None
     if reference.sample.logits is not None and incoming.logits is not None:
         both = np.concatenate([reference.sample.score, incoming.score])
@@ -196,20 +186,6 @@ def missing_data(distance: Distance, reference: Reference, incoming: EmbeddingSe
     return ""
 
 
-def too_little_data(
-    reference: Reference, incoming: EmbeddingSet, incoming_groups: np.ndarray | None
-) -> str:
-    """Why the sizes allow no statement, or an empty text."""
-    n, m = len(reference.sample), len(incoming)
-    if min(n, m) < MINIMUM_ROWS:
-        return f"fewer than {MINIMUM_ROWS} rows"
-    if incoming_groups is not None and reference.groups is not None:
-        units = len(np.unique(reference.groups)), len(np.unique(incoming_groups))
-        if count_relabellings(*units) < MINIMUM_RELABELLINGS:
-            return f"{units[0]} and {units[1]} groups are too few to deal anew"
-    return ""
-
-
 def measure(
     distances: Iterable[Distance],
     reference: Reference,
@@ -218,15 +194,19 @@ def measure(
     draws: int,
     seed: int,
     alpha: float,
-    incoming_groups: np.ndarray | None = None,
 ) -> tuple[list[Result], np.ndarray]:
     """The results of several distances on shared relabellings, and their values (k, B + 1).
 
-    The second array holds the measured distances only, in order, for `null.combined_p`.
+    The second array holds the measured distances only, in order, for `null.combined_p`. Rows move
+    by the reference's groups; `UserError` when the incoming set does not name them.
     """
     distances = list(distances)
+    given = reference, incoming
+    reference, incoming = like_groups(reference, incoming, seed)
+    thinned = thinning_note(given, (reference, incoming))
     missing = {d.name: missing_data(d, reference, incoming) for d in distances}
-    little = too_little_data(reference, incoming, incoming_groups)
+    sizes = {"n": len(reference.sample), "m": len(incoming)}
+    little = too_few(*sizes.values(), *groups_of(reference, incoming))
     measured = [d for d in distances if not (little or missing[d.name])]
     pool = None
     if measured:
@@ -236,25 +216,30 @@ def measure(
             draws=draws,
             seed=seed,
             wanted=[d.name for d in measured],
-            incoming_groups=incoming_groups,
         )
     results, values = [], []
-    sizes = {"n": len(reference.sample), "m": len(incoming), "seed": seed}
     for distance in distances:
-        empty = Result(
-            name=distance.name, value=np.nan, null={}, p=np.nan, effect=np.nan, unit=distance.unit,
-            draws=0, status="insufficient", note=little or missing[distance.name], **sizes,
-        )  # fmt: skip
+        empty = empty_result(distance, seed=seed, note=little or missing[distance.name], **sizes)
+        empty = replace(empty, note=_joined(empty.note, thinned))
         if distance not in measured:
             results.append(empty)
             continue
         taken = distance.measure(pool)
-        results.append(_conclude(empty, taken, draws, alpha))
+        results.append(conclude(empty, taken, alpha))
         values.append(taken.values)
     return results, np.array(values).reshape(len(values), draws + 1)
 
 
-def _conclude(empty: Result, taken: Measurement, draws: int, alpha: float) -> Result:
+def empty_result(distance: Distance, *, n: int, m: int, seed: int, note: str) -> Result:
+    """What a distance says before it is measured, or where it cannot be."""
+    return Result(
+        name=distance.name, value=np.nan, null={}, p=np.nan, effect=np.nan, unit=distance.unit,
+        n=n, m=m, draws=0, seed=seed, status="insufficient", note=note,
+    )  # fmt: skip
+
+
+def conclude(empty: Result, taken: Measurement, alpha: float) -> Result:
+    """The result of a measurement: where its first value stands among all of them."""
     value, p = float(taken.values[0]), p_value(taken.values)
     null = {
         level: float(q)
@@ -266,8 +251,12 @@ def _conclude(empty: Result, taken: Measurement, draws: int, alpha: float) -> Re
         null=null,
         p=p,
         effect=value - null[0.5],
-        draws=draws,
+        draws=len(taken.values) - 1,
         status=status_of(p, alpha),
-        note=taken.note,
+        note=_joined(taken.note, empty.note),
         details=taken.details,
     )
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)

@@ -101,14 +101,9 @@ def test_groups_that_move_together_keep_the_level_and_single_rows_would_not():
         reference = fit_reference(speakers(rng, "r"), seed=trial, group="Speaker")
         incoming = speakers(rng, "i")
         settings = {"draws": DRAWS, "seed": trial, "alpha": LEVEL}
-        grouped, _ = measure(
-            [DISTANCES["mmd"]()],
-            reference,
-            incoming,
-            incoming_groups=incoming.columns["Speaker"],
-            **settings,
-        )
-        single, _ = measure([DISTANCES["mmd"]()], reference, incoming, **settings)
+        grouped, _ = measure([DISTANCES["mmd"]()], reference, incoming, **settings)
+        rows = replace(reference, group=None)
+        single, _ = measure([DISTANCES["mmd"]()], rows, incoming, **settings)
         alarms += grouped[0].p <= LEVEL
         naive += single[0].p <= LEVEL
     assert_binomial(alarms, count, "groups moved whole")

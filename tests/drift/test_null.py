@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import false_discovery_control
 
+from drift.groups import count_relabellings
 from drift.null import (
     benjamini_hochberg,
     combined_p,
-    count_relabellings,
+    combined_ranks,
     draw_relabellings,
     draws_for,
     p_value,
@@ -44,15 +45,16 @@ def test_relabellings_keep_the_sizes_and_start_with_the_actual_one():
     assert len(np.unique(drawn, axis=0)) > 40
 
 
-def test_relabellings_by_group_move_groups_whole():
-    reference, incoming = np.repeat(["a", "b", "c"], [3, 1, 2]), np.repeat(["a", "z"], [2, 4])
+def test_groups_move_whole_and_only_for_groups_of_their_size():
+    reference, incoming = np.repeat(["a", "b", "c"], [3, 1, 2]), np.repeat(["a", "z"], [2, 3])
     drawn = draw_relabellings(
-        6, 6, 60, np.random.default_rng(0), reference_groups=reference, incoming_groups=incoming
+        6, 5, 80, np.random.default_rng(0), reference_groups=reference, incoming_groups=incoming
     )
     # the group `a` of one side and that of the other are two blocks
-    for rows in ([0, 1, 2], [3], [4, 5], [6, 7], [8, 9, 10, 11]):
+    for rows in ([0, 1, 2], [3], [4, 5], [6, 7], [8, 9, 10]):
         assert all(len(set(row)) == 1 for row in drawn[:, rows].tolist())
-    assert len(np.unique(drawn, axis=0)) == count_relabellings(3, 2) == 10
+    assert (drawn.sum(axis=1) == 6).all() and drawn[:, 3].all()
+    assert len(np.unique(drawn, axis=0)) == count_relabellings(reference, incoming) == 4
 
 
 def test_combined_p_is_uniform_whatever_the_dependence_and_finds_a_single_drift():
@@ -63,6 +65,9 @@ def test_combined_p_is_uniform_whatever_the_dependence_and_finds_a_single_drift(
     )
     assert abs((found <= 0.05).mean() - 0.05) < 0.033
     values = rng.standard_normal((10, 200))
+    for place in (0, 7, 199):
+        turned = np.roll(values, -place, axis=1)
+        assert combined_ranks(values)[place] == combined_p(turned)
     values[3, 0] = 99.0
     assert combined_p(values) <= 0.05
 

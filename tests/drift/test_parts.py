@@ -16,7 +16,7 @@ from drift.conditions import compare_conditions, with_loudness
 from drift.ranking import rank_files
 from drift.reference import fit_reference
 from drift.slices import compare_slices
-from drift.subsets import Plan, equal_error_rate, jackknife_interval, run_plan, thin_reference
+from drift.subsets import Plan, equal_error_rate, run_plan, thin_reference
 from metrics.rates import eer
 from protocols.schema import UserError
 
@@ -29,11 +29,18 @@ def reference():
     return fit_reference(WORLD.draw(1_200, np.random.default_rng(1), name="r"))
 
 
+def with_column(reference, name, value):
+    """The reference with the same word in every row."""
+    cells = np.full(len(reference.sample), value)
+    columns = {**reference.sample.columns, name: cells}
+    return replace(reference, sample=replace(reference.sample, columns=columns))
+
+
 def test_only_the_new_attack_alarms_and_is_held_against_everything(reference):
     incoming = WORLD.draw(300, np.random.default_rng(1), name="i", new_share=0.3)
     parts = {part.name: part for part in compare_slices(PLAN, reference, incoming, "Attack")}
     assert parts["new_tts"].status == "alarm"
-    assert parts["new_tts"].against == "all of the reference"
+    assert parts["new_tts"].against == "all of the reference: new value"
     assert parts["A01"].status == parts["-"].status == "ok"
     assert parts["A01"].against == "Attack A01"
     assert parts["A01"].adjusted_p >= parts["A01"].p
@@ -47,9 +54,29 @@ def test_a_small_slice_is_insufficient_and_leaves_the_others_alone(reference):
     incoming = WORLD.draw(200, np.random.default_rng(1), name="i")
     languages = np.array(["EN"] * 190 + ["FR"] * 10)
     incoming = replace(incoming, columns={"Language": languages})
+    reference = with_column(reference, "Language", "EN")
     parts = {part.name: part for part in compare_slices(PLAN, reference, incoming, "Language")}
     assert parts["FR"].status == "insufficient" and np.isnan(parts["FR"].adjusted_p)
     assert parts["EN"].adjusted_p == parts["EN"].p
+
+
+def test_slices_by_a_column_the_reference_lacks_are_refused(reference):
+    incoming = WORLD.draw(60, np.random.default_rng(1), name="i")
+    incoming = replace(incoming, columns={"Language": np.full(60, "EN")})
+    with pytest.raises(UserError, match="without the column 'Language'.*--by Language"):
+        compare(reference, incoming, Request(by=("Language",)))
+
+
+def test_a_value_the_reference_hardly_knows_is_insufficient_and_says_why():
+    """Held against all of the reference, an attack would alarm for being that attack."""
+    sample = WORLD.draw(300, np.random.default_rng(3), name="r", new_share=0.06)
+    reference = fit_reference(sample)
+    known = int((reference.sample.columns["Attack"] == "new_tts").sum())
+    incoming = WORLD.draw(200, np.random.default_rng(4), name="i", new_share=0.3)
+    parts = {part.name: part for part in compare_slices(PLAN, reference, incoming, "Attack")}
+    assert 0 < known < 20 and parts["new_tts"].status == "insufficient"
+    assert parts["new_tts"].against == f"only {known} reference rows of it"
+    assert parts["A01"].status == "ok"
 
 
 def test_one_drifted_slice_among_many_is_found(reference):
@@ -60,23 +87,26 @@ def test_one_drifted_slice_among_many_is_found(reference):
     embeddings[names == "s07"] += 3 * WORLD.scales
     incoming = replace(incoming, embeddings=embeddings, columns={"Speaker": names})
     plan = Plan(distances=("mmd",), draws=59)
-    parts = compare_slices(plan, reference, incoming, "Speaker")
+    parts = compare_slices(plan, with_column(reference, "Speaker", "r"), incoming, "Speaker")
     assert [part.name for part in parts if part.status == "alarm"] == ["s07"]
 
 
-def test_interval_of_w1_covers_the_difference_of_two_known_normals():
-    """Each dimension is moved by one deviation, so W1 is 1 but for estimation."""
-    covered = 0
-    for trial in range(20):
+def test_the_interval_of_a_slice_covers_the_effect_it_is_drawn_around():
+    """Every value moved by one deviation. The effect is W1 less the null's median; what it comes to
+    at these sizes is its mean over many references and slices."""
+    found = []
+    for trial in range(40):
         rng = np.random.default_rng([3, trial])
-        reference = fit_reference(rng_set(rng, 300, 0.0), seed=trial)
-        incoming = rng_set(rng, 150, 1.0)
-        results, _ = run_plan(Plan(distances=("w1",), draws=39), reference, incoming)
-        # the scale is estimated too: what is covered is 1 in units of its deviations
-        truth = float(np.mean(1 / reference.scale.deviation))
-        low, high = jackknife_interval(PLAN, reference, incoming, results[0].value)
-        covered += low <= truth <= high
-    assert covered >= 16
+        sample = replace(rng_set(rng, 300, 0.0), columns={"Kind": np.full(300, "a")})
+        incoming = replace(rng_set(rng, 150, 1.0), columns={"Kind": np.full(150, "a")})
+        plan = Plan(distances=("w1",), draws=39)
+        (part,) = compare_slices(plan, fit_reference(sample, seed=trial), incoming, "Kind")
+        low, high = part.interval
+        assert (low + high) / 2 == pytest.approx(part.results[0].effect)
+        found.append((low, part.results[0].effect, high))
+    low, effect, high = np.array(found).T
+    assert 0.5 < effect.mean() < 1.1
+    assert ((low <= effect.mean()) & (effect.mean() <= high)).mean() >= 0.85
 
 
 def rng_set(rng, rows, shift):
@@ -89,11 +119,16 @@ def test_a_thinned_reference_keeps_enough_rows_and_whole_groups():
     sample = WORLD.draw(6_000, np.random.default_rng(0), name="r")
     speakers = np.array([f"s{i // 30}" for i in range(6_000)])
     sample = replace(sample, columns={"Speaker": speakers})
-    plain = thin_reference(fit_reference(sample), 300)
+    incoming = sample.take(np.arange(300))
+    plain = thin_reference(fit_reference(sample), incoming)
     assert len(plain.sample) == 1_200
-    grouped = thin_reference(fit_reference(sample, group="Speaker"), 300)
+    reference = fit_reference(sample, group="Speaker")
+    grouped = thin_reference(reference, incoming)
     assert len(grouped.sample) == 1_200
     assert set(np.unique(grouped.groups, return_counts=True)[1]) == {30}
+    # of speakers met with one row each, one row of 30 will count
+    single = replace(incoming, columns={"Speaker": incoming.ids})
+    assert len(thin_reference(reference, single).sample) == len(reference.sample)
 
 
 def test_eer_of_a_slice_of_one_class_takes_the_other_class_from_the_whole():
@@ -118,6 +153,17 @@ def test_a_change_of_mix_alone_is_told_apart_from_changed_utterances(reference):
     assert classes.reading.startswith("utterances changed")
     same = WORLD.draw(400, np.random.default_rng(7), name="i")
     assert compare_classes(PLAN, reference, same).reading.startswith("neither")
+
+
+def test_a_class_too_small_to_be_judged_is_not_said_to_be_unchanged(reference):
+    mixed = WORLD.draw(150, np.random.default_rng(5), name="i", real_share=0.95)
+    reading = compare_classes(PLAN, reference, mixed).reading
+    assert reading == (
+        "the mix of predicted real and fake changed; what is inside them could not be judged "
+        "(too few rows: predicted fake)"
+    )
+    few = WORLD.draw(15, np.random.default_rng(5), name="i")
+    assert compare_classes(PLAN, reference, few).reading.startswith("neither the mix nor what")
 
 
 def test_predicted_classes_need_logits(reference):
@@ -258,6 +304,7 @@ def test_alpha_is_shared_out_among_the_families(reference):
 def test_a_drifted_slice_alone_raises_the_status():
     """3 % of what arrives moved: too few for the whole to show it, enough for their own slice."""
     reference = fit_reference(WORLD.draw(600, np.random.default_rng(0), name="r"))
+    reference = with_column(reference, "Source", "old")
     incoming = WORLD.draw(1_000, np.random.default_rng(20), name="i")
     embeddings, names = incoming.embeddings.copy(), np.full(1_000, "old")
     names[:30] = "new"
