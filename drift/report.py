@@ -112,10 +112,12 @@ def _windows(comparison: Comparison) -> str:
         title="p of each window, and where it alarms",
         axes=("windows, oldest to newest", "p"),
     )
+    band = " Shaded: an alarm of the window." if windows.level else ""
     ring = " A ring: the rule was met there." if any(windows.raised) else ""
     rule = (
         f"p of each window over its distances together. {windows.status.upper()}: "
-        f"{windows.note or outputs.windows_rule(windows)}{outputs.counted_rows(comparison)}.{ring}"
+        f"{windows.note or outputs.windows_rule(windows)}{outputs.counted_rows(comparison)}."
+        f"{band}{ring}"
     )
     figures = _figure("What decides", decisive, rule) + _distance_over_time(parts, names)
     table = _table(outputs.part_heads(parts, "window"), outputs.part_rows(parts))
