@@ -110,7 +110,7 @@ def _read_named(entry: dict, where: str, sample_rate: int, in_group: bool):
 
     known = ", ".join(sorted([*EFFECTS, "rawboost"]))
     name = entry.get("name") if isinstance(entry, dict) else None
-    if name not in EFFECTS and name != "rawboost":
+    if not isinstance(name, str) or name not in [*EFFECTS, "rawboost"]:
         raise UserError(f"{where}: unknown augmentation {name!r}; the names are {known}")
     if in_group and "probability" in entry:
         raise UserError(f"{where}: {name}: members of one_of take weight, not probability")

@@ -24,6 +24,11 @@ TAPS = 255  # of the band filters: 16 ms, edges 200 Hz wide at 16 kHz
 AUDIBLE = (0, 192_000)  # Hz
 
 
+def representable(sample_rate: int) -> tuple[float, float]:
+    """The least and the most that the edge of a band can be, in Hz."""
+    return 1.0, sample_rate / 2 - 1
+
+
 def filter_band(
     waveform: np.ndarray, low_hz: float, high_hz: float, *, sample_rate: int, keep: bool
 ) -> np.ndarray:
@@ -33,8 +38,7 @@ def filter_band(
     """
     from scipy.signal import firwin, oaconvolve
 
-    least, most = 1.0, sample_rate / 2 - 1
-    low, high = np.clip([low_hz, high_hz], least, most)
+    low, high = np.clip([low_hz, high_hz], *representable(sample_rate))
     if high <= low:
         return waveform
     # Unscaled: scipy would scale a band-stop to gain 1 at 0 Hz even where its band lies there.
@@ -61,6 +65,13 @@ class TelephoneBand:
             raise UserError(
                 f"telephone: low_hz reaches {self.low_hz.high}, high_hz begins at "
                 f"{self.high_hz.low}; keep them apart"
+            )
+        least, most = representable(self.sample_rate)
+        if self.low_hz.high >= most or self.high_hz.low <= least:
+            raise UserError(
+                f"telephone: low_hz {self.low_hz.high} to high_hz {self.high_hz.low} is no band of "
+                f"{self.sample_rate} Hz audio; low_hz must be below {most:g}, high_hz above "
+                f"{least:g}"
             )
 
     def draw(self, _length: int, rng: np.random.Generator) -> tuple[float, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -11,6 +10,7 @@ import numpy as np
 
 from augment.codecs import resample
 from augment.settings import Interval, span, text
+from protocols.rows import check_header, csv_rows, open_text
 from protocols.schema import SAMPLE_RATE, UserError, resolve_path
 
 MAX_RESPONSE_SECONDS = 4.0  # of a room impulse response; the longest halls decay in it
@@ -42,19 +42,24 @@ class Recordings:
 
 
 def _listed(csv_path: str, data_folder: str) -> tuple[str, ...]:
-    try:
-        with open(csv_path, newline="", encoding="utf-8") as lines:
-            rows = csv.DictReader(lines)
-            if "Path" not in (rows.fieldnames or ()):
-                raise UserError(f"{csv_path}: no column 'Path'; give a protocol CSV")
-            listed = [row["Path"] for row in rows]
-    except OSError as error:
-        raise UserError(f"{csv_path}: {error.strerror}; correct the path") from error
+    with open_text(csv_path) as lines:
+        rows = csv_rows(lines, csv_path)
+        _, header = next(rows, (1, []))
+        check_header(header, ("Path",), csv_path)
+        if "Path" not in header:
+            raise UserError(f"{csv_path}: no column 'Path'; give a protocol CSV")
+        listed = []
+        for line, cells in rows:
+            if cells and len(cells) != len(header):
+                raise UserError(
+                    f"{len(cells)} cells in {csv_path}, line {line}: its header has {len(header)}"
+                )
+            listed += cells and [cells[header.index("Path")]]
     if not listed:
         raise UserError(f"{csv_path}: no rows; give a protocol CSV that lists audio")
     paths = tuple(resolve_path(path, data_folder) for path in listed)
     for path, resolved in zip(listed, paths, strict=True):
-        if not os.path.exists(resolved):
+        if not os.path.isfile(resolved):
             raise UserError(f"{csv_path}: {path!r} is not there; set or correct data_folder")
     return paths
 

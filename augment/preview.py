@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -36,6 +37,7 @@ def run(options) -> int:
     from dataio.audio import load_waveform
     from dataio.probe import UnreadableAudio
 
+    _check(options)
     try:
         waveform = load_waveform(options.file, max_seconds=options.seconds)
     except UnreadableAudio as error:
@@ -58,6 +60,18 @@ def run(options) -> int:
     for reason in refused:
         print(f"left out: {reason}")
     return 0
+
+
+def _check(options) -> None:
+    """UserError for what would fail only when all is computed."""
+    if not 0 < options.seconds < math.inf:
+        raise UserError(f"--seconds {options.seconds}: give a number above 0")
+    if options.seed < 0:
+        raise UserError(f"--seed {options.seed}: give a whole number from 0 on")
+    output = Path(options.output).absolute()
+    there = next(place for place in (output, *output.parents) if place.exists())
+    if not there.is_dir():
+        raise UserError(f"--output {options.output}: {there} is a file; name a folder")
 
 
 def augment_all(

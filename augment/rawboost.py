@@ -147,8 +147,9 @@ class RawBoost:
         Raises UserError for an unknown or missing key and for an impossible value.
         """
         check_keys(block, {"algo", *DEFAULTS}, required={"algo"}, where="rawboost")
-        if isinstance(block["algo"], bool) or block["algo"] not in SERIES:
-            raise UserError(f"rawboost: algo is {block['algo']!r}; give a whole number 0 to 8")
+        algo = block["algo"]
+        if isinstance(algo, bool) or not isinstance(algo, int | float) or algo not in SERIES:
+            raise UserError(f"rawboost: algo is {algo!r}; give a whole number 0 to 8")
         lnl, isd, ssi = (_section(block, name) for name in DEFAULTS)
         centre = _ordered(lnl, "minF", "maxF")
         if centre.low > sample_rate / 2:
@@ -157,7 +158,7 @@ class RawBoost:
                 f"{sample_rate} Hz audio; lower it"
             )
         return cls(
-            algo=block["algo"],
+            algo=int(algo),
             notches=NotchRanges(
                 bands=lnl["nBands"],
                 centre_hz=centre,

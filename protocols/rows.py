@@ -38,13 +38,13 @@ def read_rows(path: str | os.PathLike) -> Iterator[tuple[int, list[str], str | N
             number += 1
             if '"' in line:
                 # takes more lines from the file if a cell goes on over their ends
-                lines, cells = next(csv_rows(chain([line], file), path, number))
+                last, cells = next(csv_rows(chain([line], file), path, number))
                 plain, line = False, None
             else:
                 text = line.rstrip("\r\n")
                 if not text:
                     continue
-                lines, cells, plain = 1, text.split(","), is_plain
+                last, cells, plain = number, text.split(","), is_plain
                 line = text + "\n"
             if len(cells) != len(header):
                 raise UserError(
@@ -53,30 +53,29 @@ def read_rows(path: str | os.PathLike) -> Iterator[tuple[int, list[str], str | N
             if not is_plain:
                 cells = ["-" if place is None else cells[place] for place in places]
             yield number, cells, line if plain else None
-            number += lines - 1
+            number = last
 
 
 def csv_rows(
     lines: Iterable[str], path: str | os.PathLike, number: int = 1
 ) -> Iterator[tuple[int, list[str]]]:
-    """`(how many lines it takes, cells)` of each row of a CSV; `number` is the first line's.
+    """`(its last line, cells)` of each row of a CSV; `number` is the first line's.
 
     Raises `UserError` with the line where a row begins that is no CSV: a quote that is not closed
     swallows what follows it.
     """
     reader = csv.reader(lines, strict=True)
-    taken = 0
     while True:
+        begin = number + reader.line_num
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
             raise UserError(
-                f"{path}, line {number + taken} is no CSV ({error}): is a quote not closed?"
+                f"{path}, line {begin} is no CSV ({error}): is a quote not closed?"
             ) from error
-        yield reader.line_num - taken, cells
-        taken = reader.line_num
+        yield number + reader.line_num - 1, cells
 
 
 def check_header(header: list[str], known: Iterable[str], path: str | os.PathLike) -> None:

@@ -111,6 +111,7 @@ def test_split_and_the_batched_form_together_give_what_a_loader_alone_gives():
         ([{"name": "reverb"}], "entry 1: unknown augmentation 'reverb'; the names are band_mask, "),
         ([QUIET, {"codec": "mp3"}], "entry 2: unknown augmentation None"),
         (["mp3"], "entry 1 is 'mp3'; give a mapping"),
+        ([{"name": ["gain"]}], "entry 1: unknown augmentation ['gain']; the names are band_mask, "),
         ([{"one_of": []}], "one_of is []; give a list"),
         ([{"one_of": [QUIET, "mp3"]}], "one_of: unknown augmentation None"),
         ([{"one_of": [QUIET], "name": "x"}], "unknown key 'name'"),

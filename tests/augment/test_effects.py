@@ -134,12 +134,21 @@ def test_time_masks_are_zero_inside_and_nothing_else_changes():
         ("time_mask", {"masks": 0}, "masks is 0; give a number from 1"),
         ("time_mask", {"masks": 1.5}, "masks is 1.5; give a whole number"),
         ("telephone", {"low_hz": 4_000}, "keep them apart"),
+        ("telephone", {"low_hz": 9_000, "high_hz": 10_000}, "no band of 16000 Hz audio"),
+        ("telephone", {"low_hz": [300, 7_999], "high_hz": 8_500}, "low_hz must be below 7999"),
+        ("telephone", {"low_hz": 0, "high_hz": [0.5, 3_400]}, "high_hz above 1"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_by_name(name, settings, words):
     with pytest.raises(UserError) as refusal:
         effect(name, **settings)
     assert words in str(refusal.value)
+
+
+def test_a_telephone_band_that_reaches_beyond_the_spectrum_is_cut_to_it():
+    telephone = effect("telephone", sample_rate=8_000, low_hz=0, high_hz=7_000)
+    kept = telephone.apply(tone(1_000, sample_rate=8_000), (0, 7_000))
+    np.testing.assert_allclose(kept[500:-500], tone(1_000, sample_rate=8_000)[500:-500], atol=0.01)
 
 
 def test_the_sample_rate_cannot_be_given_in_the_yaml():

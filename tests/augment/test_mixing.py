@@ -82,6 +82,33 @@ def test_noises_can_be_listed_in_a_protocol_csv(noises, tmp_path):
         effect("noise", csv=str(protocol))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1"])
+def test_the_csv_may_begin_with_a_mark_or_hold_names_that_are_not_utf_8(encoding, noises, tmp_path):
+    protocol = tmp_path / "noise.csv"
+    text = "Path,Speaker\n$ROOT/noises/long.wav,Zoë\n\n"
+    protocol.write_bytes(text.encode(encoding))
+    noise = effect("noise", csv=str(protocol), data_folder=str(tmp_path))
+    assert noise.paths == (str(noises / "long.wav"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("ID,Path\nN-1\n", "1 cells in {csv}, line 2: its header has 2"),
+        ("ID,path\nN-1,x\n", "has 'path': write 'Path'"),
+        ('Path,ID\n"$ROOT/noises/long.wav,N-1\n', "{csv}, line 2 is no CSV"),
+        ("Path\n$ROOT/noises\n", "'$ROOT/noises' is not there"),
+        ("Path\n", "no rows"),
+    ],
+)
+def test_a_csv_that_lists_no_recordings_is_refused_when_built(text, words, noises, tmp_path):
+    protocol = tmp_path / "noise.csv"
+    protocol.write_text(text)
+    with pytest.raises(UserError) as refusal:
+        effect("noise", csv=str(protocol), data_folder=str(tmp_path))
+    assert words.format(csv=protocol) in str(refusal.value)
+
+
 def test_a_room_adds_its_echo_and_keeps_the_direct_sound_in_place(rooms):
     room = effect("reverberation", folder=str(rooms))
     dry = waveform()
@@ -142,7 +169,7 @@ def test_what_is_not_there_is_refused_when_built(tmp_path, noises):
         ({"folder": str(noises), "csv": "x.csv"}, "give one of 'folder' and 'csv'"),
         ({"folder": str(tmp_path / "nowhere")}, "nowhere"),
         ({"folder": str(empty)}, "empty"),
-        ({"csv": str(tmp_path / "no.csv")}, "no.csv: No such file"),
+        ({"csv": str(tmp_path / "no.csv")}, "no.csv: expected a protocol CSV"),
         ({"csv": str(noises / "notes.txt")}, "notes.txt: no column 'Path'"),
     ]
     for settings, words in cases:

@@ -73,6 +73,14 @@ def test_mistakes_end_with_status_2_and_one_line(speech, tmp_path, capsys):
         ([str(tmp_path / "absent.wav"), "--output", output], "absent.wav"),
         ([str(text), "--output", output], "notes.wav"),
         ([str(speech), "--output", output, "--noise", str(tmp_path / "nowhere")], "nowhere"),
+        ([str(tmp_path), "--output", output], str(tmp_path)),
+        ([str(speech), "--output", str(text)], f"{text} is a file"),
+        ([str(speech), "--output", f"{text}/below"], f"{text} is a file"),
+        ([str(speech), "--output", output, "--seed", "-1"], "--seed -1"),
+        ([str(speech), "--output", output, "--seconds", "nan"], "--seconds nan"),
+        ([str(speech), "--output", output, "--seconds", "-1"], "--seconds -1"),
+        ([str(speech), "--output", output, "--seconds", "0"], "--seconds 0"),
+        ([str(speech), "--output", output, "--seconds", "inf"], "--seconds inf"),
     ):
         assert main(["preview", *words]) == 2
         printed = capsys.readouterr().err

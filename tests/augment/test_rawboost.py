@@ -274,6 +274,8 @@ def test_snr_max_is_40_where_the_yaml_lacks_it():
         ({"algo": 9}, "algo is 9; give a whole number 0 to 8"),
         ({"algo": True}, "algo is True"),
         ({"algo": "5"}, "algo is '5'"),
+        ({"algo": [4, 5]}, "algo is [4, 5]; give a whole number 0 to 8"),
+        ({"algo": None}, "algo is None"),
         ({"algo": 5, "P": 10}, "rawboost: unknown key 'P'"),
         ({"algo": 5, "ISD_additive_noise": {"P": 10}}, "ISD_additive_noise: key 'g_sd' is missing"),
         ({"algo": 5, "ISD_additive_noise": {"P": 101, "g_sd": 2}}, "P is 101; give a number"),
