@@ -3,9 +3,9 @@
 Each is a dataclass of its YAML keys with `draw(length, rng)` and `apply(waveform, drawn)`; applied
 with the same draw it gives the same output. Waveforms are (T,) floating point, and stay so.
 
-Speed is SpeechBrain's `SpeedPerturb` and reverberation (in `augment.mixing`) its `reverberate`. Its
-other augmentations draw inside from torch's global state, which a loader's row cannot seed alone;
-they are a line or two each and are written here.
+Speed resamples as SpeechBrain's `SpeedPerturb` does, and reverberation (in `augment.mixing`) is its
+`reverberate`. Its other augmentations draw inside from torch's global state, which a loader's row
+cannot seed alone; they are a line or two each and are written here.
 """
 
 from __future__ import annotations
@@ -174,17 +174,19 @@ class Speed:
             return waveform
         import torch
 
-        perturbed = _perturber(drawn)(torch.from_numpy(waveform.astype(np.float32))[None])[0]
+        perturbed = _resampler(drawn)(torch.from_numpy(waveform.astype(np.float32))[None])[0]
         return fit(perturbed.numpy(), waveform.size).astype(waveform.dtype)
 
 
 @lru_cache(maxsize=64)
-def _perturber(percent: int):
-    from speechbrain.augment.time_domain import SpeedPerturb
+def _resampler(percent: int):
+    """What SpeechBrain's `SpeedPerturb` does at one speed: from `percent` to 100 Hz, so to say.
 
-    # One speed to choose from: nothing is left to torch's global generator. A whole percentage is
-    # resampled from `percent` to 100, whatever the sample rate.
-    return SpeedPerturb(100, speeds=[percent])
+    `SpeedPerturb` itself would choose among its one speed with torch's global generator.
+    """
+    from speechbrain.augment.time_domain import Resample
+
+    return Resample(orig_freq=percent, new_freq=100)
 
 
 EFFECTS: dict[str, type] = {

@@ -81,7 +81,7 @@ def augment_all(
 
     Each example draws from its own generator: the same seed gives it the same draw.
     """
-    versions, refused = {"original": waveform}, []
+    augmentations, refused = {}, []
     for index, (label, (entry, _)) in enumerate(EXAMPLES.items()):
         try:
             augmentation = build(None, [entry | settings.get(entry["name"], {})])
@@ -90,8 +90,9 @@ def augment_all(
                 raise
             refused.append(str(error))
             continue
-        versions[label] = augmentation(waveform, np.random.default_rng([seed, index]))
-    return versions, refused
+        augmentations[label] = augmentation, np.random.default_rng([seed, index])
+    versions = {label: augment(waveform, rng) for label, (augment, rng) in augmentations.items()}
+    return {"original": waveform} | versions, refused
 
 
 def write_wav(path: Path, waveform: np.ndarray) -> None:

@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from protocols.corpus import Corpus, Item, find_corpus, row_of
-from protocols.files import create_text, write_text
+from protocols.files import create_text, refuse_folder, write_text
 from protocols.schema import COLUMNS, Row, UserError
 from protocols.source import UNKNOWN_WORD, Source
 from protocols.summary import Skipped, Summary, counts_text, passed_over_text
@@ -66,6 +66,7 @@ def build_and_report(corpus: Corpus, source: Source, args: argparse.Namespace) -
     """Build with the shared options, print the summary; the exit status."""
     from protocols.parallel import worker_count
 
+    refuse_folder("--json", args.json)
     summary = build(
         corpus,
         source,

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from protocols.files import write_text
+from protocols.files import refuse_folder, write_text
 from protocols.findings import Findings
 from protocols.rows import (
     CHANNELS,
@@ -84,9 +84,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.sample is not None and args.sample < 1:
         raise UserError(f"--sample {args.sample}: give a number above 0")
-    for option, path in (("--json", args.json), ("--findings", args.findings)):
-        if path and Path(path).is_dir():  # else it is found only when all has been decoded
-            raise UserError(f"{option} {path} is a folder: name a file")
+    refuse_folder("--json", args.json)
+    refuse_folder("--findings", args.findings)
     with Findings(args.findings) as findings:
         report = Check(args, findings, worker_count(args.workers)).report()
     print(text_of(report, findings))

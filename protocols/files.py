@@ -40,6 +40,12 @@ class whole_file:
             self.temporary.unlink(missing_ok=True)
 
 
+def refuse_folder(option: str, path: str | os.PathLike | None) -> None:
+    """`UserError` if what `option` names to be written is a folder: before the work, not after."""
+    if path and Path(path).is_dir():
+        raise UserError(f"{option} {path} is a folder: name a file")
+
+
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Write a small text file."""
     with whole_file(path) as stream:

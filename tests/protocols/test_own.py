@@ -216,3 +216,10 @@ def test_equal_names_in_two_folders_stay_two_rows(own, write_audio):
         "Mine-clones-b-clones-1.wav",
     ]
     assert "2 rows shared 1 IDs" in out
+
+
+def test_a_folder_to_write_the_summary_to_is_refused_before_the_headers_are_read(own, write_audio):
+    write_audio("human/1.wav")
+    status, _, err = own("folders", "--real", "human", "--json", "data")
+    assert (status, err) == (2, "error: --json data is a folder: name a file\n")
+    assert not Path("out.csv").exists()
