@@ -23,11 +23,11 @@ from typing import NamedTuple
 import numpy as np
 
 from dataio.matching import bare_name
-from dataio.score_keys import NAME_COLUMNS, WORDS
+from dataio.score_keys import LABEL_COLUMNS, NAME_COLUMNS, WORDS
 from dataio.scores import Scores, read_meta, read_scores
 from dataio.text_cells import first_line, header_cells, lines_of_cells
 from protocols.files import whole_file
-from protocols.schema import UNKNOWN, UserError
+from protocols.schema import UNKNOWN, UNLABELLED, UserError
 
 NAMES = {label: word for word, label in WORDS.items()}
 SCORE_COLUMNS = ("cm-score", "cm_score", "score")
@@ -107,11 +107,13 @@ class _Layout(NamedTuple):
 
 def _layout(path: str | os.PathLike, first: str) -> _Layout:
     header, comma = header_cells(first), "," in first
-    named = next((header.index(name) for name in NAME_COLUMNS if name in header), None)
-    scored = next((header.index(name) for name in SCORE_COLUMNS if name in header), None)
+    named, scored, labelled = (
+        next((header.index(name) for name in names if name in header), None)
+        for names in (NAME_COLUMNS, SCORE_COLUMNS, LABEL_COLUMNS)
+    )
     if named is not None and scored is not None:
         kind = "asvspoof5" if header[scored] == "cm-score" else "speech_df_arena"
-        return _Layout(kind, len(header), named, scored, None, 1, comma)
+        return _Layout(kind, len(header), named, scored, labelled, 1, comma)
     if not comma and len(header) == 2:
         return _Layout("asvspoof2021", 2, 0, 1, None, 0, comma)
     if not comma and len(header) == 4:
@@ -161,6 +163,8 @@ def _inline_label(path, line: int, cells: list[str], layout: _Layout) -> int:
     if layout.labelled is None:
         return UNKNOWN
     word = cells[layout.labelled]
+    if word in UNLABELLED:
+        return UNKNOWN
     if word not in WORDS:
         raise UserError(f"{path}, line {line}: label {word!r}: expected bonafide or spoof")
     return WORDS[word]

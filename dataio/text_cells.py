@@ -15,7 +15,9 @@ def first_line(path: str | os.PathLike) -> str:
         with open(path, encoding="utf-8-sig") as stream:
             return stream.readline().rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as text ({error}): give a score file") from error
+        raise UserError(
+            f"{path} cannot be read as text ({error}): give a score or key file"
+        ) from error
 
 
 def header_cells(line: str) -> list[str]:
@@ -30,9 +32,14 @@ def lines_of_cells(path: str | os.PathLike, comma: bool) -> Iterator[tuple[int, 
     number = 0
     try:
         with open(path, encoding="utf-8-sig", newline="" if comma else None) as stream:
-            rows = csv.reader(stream) if comma else map(str.split, stream)
-            for number, cells in enumerate(rows, start=1):
-                if cells:
-                    yield getattr(rows, "line_num", number), [cell.strip() for cell in cells]
+            if comma:
+                reader = csv.reader(stream)
+                for cells in filter(None, reader):
+                    number = reader.line_num
+                    yield number, [cell.strip() for cell in cells]
+                return
+            for number, line in enumerate(stream, start=1):
+                if cells := line.split():
+                    yield number, cells
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}, after line {number}, is no UTF-8 text: {error}") from error

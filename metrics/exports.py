@@ -11,7 +11,7 @@ import numpy as np
 from dataio.score_formats import WRITERS, own_names
 from dataio.score_protocol import protocol_columns
 from dataio.scores import Scores
-from metrics.inputs import checked_calibration
+from metrics.inputs import by_prefix, checked_calibration
 from protocols.schema import UserError, resolve_path
 
 # options whose answer needs labels
@@ -76,8 +76,8 @@ def chosen(arguments: argparse.Namespace, whole: Scores) -> Scores:
     """The rows of every PREFIX (all without one); calibrated ratios as the logits [0, llr]."""
     scores = whole
     if arguments.prefixes:
-        prefixes = tuple(arguments.prefixes)
-        scores = whole.take(np.array([key.startswith(prefixes) for key in whole.ids], dtype=bool))
+        named = by_prefix(whole, arguments.prefixes).values()
+        scores = whole.take(np.unique(np.concatenate(list(named))))
     if arguments.calibration:
         calibration = checked_calibration(arguments.calibration, whole)
         ratio = calibration.log_likelihood_ratio(scores.difference)

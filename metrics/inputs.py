@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+import numpy as np
+
 from dataio.score_formats import read_any
 from dataio.score_keys import Key, read_keys, with_labels
-from dataio.scores import Scores
+from dataio.scores import Scores, subset_index
 from metrics import calibration as calibrations
 from protocols.schema import UNKNOWN, UserError
 
@@ -38,6 +40,17 @@ def labelled(scores: Scores, notes: list[str]) -> Scores:
         raise UserError(f"{scores.path} holds no labels: give the set's key file with --key")
     notes.append(f"{int((~known).sum())} rows of {scores.path} have no label and are left out")
     return scores.take(known)
+
+
+def by_prefix(scores: Scores, prefixes: list[str]) -> dict[str, np.ndarray]:
+    """Row indices by the prefixes named; `UserError` for one that no ID begins with."""
+    found = {}
+    for prefix in prefixes:
+        found[prefix] = np.flatnonzero([key.startswith(prefix) for key in scores.ids])
+        if not len(found[prefix]):
+            there = ", ".join(subset_index(scores.ids)[0][:20]) or "none (no ID has a hyphen)"
+            raise UserError(f"no ID begins with {prefix!r}: the subsets are {there}")
+    return found
 
 
 def checked_calibration(path: str, scores: Scores) -> calibrations.Calibration:

@@ -16,7 +16,7 @@ from metrics import exports, outputs, rates, results
 from metrics.bootstrap import Plan
 from metrics.costs import Costs
 from metrics.fusion import aligned
-from metrics.inputs import checked_calibration, key_of, labelled, read
+from metrics.inputs import by_prefix, checked_calibration, key_of, labelled, read
 from metrics.measures import MEASURES, PUBLISHED, Setting
 from metrics.results import Data, Request
 from metrics.sweep import sweep
@@ -34,11 +34,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     key, notes = key_of(arguments), []
     whole = read(arguments.scores, key, notes)
     if exports.alone(arguments) and (whole.labels == UNKNOWN).all():
-        notes.append(f"{whole.path} holds no labels: nothing is measured")
-        written = exports.write(arguments, whole, notes)
-        outputs.print_notes(dict.fromkeys(notes))
-        outputs.print_lines(written)
-        return 0
+        return export_only(arguments, whole, notes)
     scores = labelled(whole, notes)
     columns = protocol_of(arguments, scores, notes)
     data = selected(scores, arguments, columns, notes)
@@ -80,6 +76,15 @@ def evaluate(arguments: argparse.Namespace) -> int:
     # files before the screen, which a reader such as `head` may close
     written = outputs.to_files(found, arguments) + exported
     outputs.to_screen(found, request.names if arguments.metrics else PUBLISHED, shown)
+    outputs.print_lines(written)
+    return 0
+
+
+def export_only(arguments: argparse.Namespace, whole: Scores, notes: list[str]) -> int:
+    """Unlabelled scores, such as those of a leaderboard, in the formats asked for."""
+    notes.append(f"{whole.path} holds no labels: nothing is measured")
+    written = exports.write(arguments, whole, notes)
+    outputs.print_notes(dict.fromkeys(notes))
     outputs.print_lines(written)
     return 0
 
@@ -153,17 +158,6 @@ def by_subset(scores: Scores, notes: list[str]) -> dict[str, np.ndarray]:
     order = np.argsort(index, kind="stable")
     ends = np.cumsum(np.bincount(index + 1, minlength=len(names) + 1))
     return dict(zip(names, np.split(order, ends[:-1])[1:], strict=True))
-
-
-def by_prefix(scores: Scores, prefixes: list[str]) -> dict[str, np.ndarray]:
-    """Row indices by the prefixes named; `UserError` for one that no ID begins with."""
-    found = {}
-    for prefix in prefixes:
-        found[prefix] = np.flatnonzero([key.startswith(prefix) for key in scores.ids])
-        if not len(found[prefix]):
-            there = ", ".join(subset_index(scores.ids)[0][:20]) or "none (no ID has a hyphen)"
-            raise UserError(f"no ID begins with {prefix!r}: the subsets are {there}")
-    return found
 
 
 def calibrated(data: Data, scores: Scores, path: str) -> dict:

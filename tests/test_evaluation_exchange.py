@@ -148,6 +148,8 @@ def test_scores_without_any_label_are_exported(system, capsys):
     status, out, _ = run(capsys, "u.csv", "--export", "asvspoof5=u.tsv")
     assert status == 0 and "u.csv holds no labels: nothing is measured" in out
     assert exported("u.tsv") == exported("a.tsv") and len(exported("u.tsv")) == 301
+    status, _, err = run(capsys, "u.csv", "0.5", "DF", "--export", "asvspoof5=u.tsv")
+    assert status == 2 and "no ID begins with 'DF': the subsets are ASV21LA" in err
     for asked in (["--json", "r.json"], ["--metrics", "eer"], ["--bootstrap"]):
         status, _, err = run(capsys, "u.csv", "--export", "asvspoof5=u.tsv", *asked)
         assert status == 2 and "holds no labels" in err

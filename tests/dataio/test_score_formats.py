@@ -100,6 +100,11 @@ def test_faulty_foreign_scores_are_refused_by_line(tmp_path, text, message):
         read_any(write(tmp_path / "scores.txt", text))
 
 
+def test_a_label_column_of_the_scores_is_read(tmp_path):
+    text = "file_name,score,label\na,1,bonafide\nb,2,spoof\nc,3,-\n"
+    assert read(write(tmp_path / "s.csv", text)).labels.tolist() == [1, 0, -1]
+
+
 HEADERED = {
     "file_name,score": "file_name,score\n{0},-2.5\n{1},-0.5\n{2},1.25\n",
     "score,file_name": "score,x,file_name\n-2.5,a,{0}\n-0.5,b,{1}\n1.25,c,{2}\n",
