@@ -101,6 +101,8 @@ def embedding_set(embeddings: np.ndarray, *, name: str = "embeddings", **known) 
             _check_length(known[key], rows, f"{key} of {name}")
     for column, values in known.get("columns", {}).items():
         _check_length(values, rows, f"column {column!r} of {name}")
+    if known["ids"].ndim != 1:
+        raise UserError(f"ids of {name} have shape {known['ids'].shape}: expected one a row")
     ids = known["ids"] = known["ids"].astype(str)
     unique, count = np.unique(ids, return_counts=True)
     if len(unique) != rows:
@@ -109,6 +111,8 @@ def embedding_set(embeddings: np.ndarray, *, name: str = "embeddings", **known) 
             f"{name} has the ID {str(unique[worst])!r} {count[worst]} times: IDs are unique"
         )
     embeddings = np.ascontiguousarray(embeddings, dtype=np.float32)
+    if embeddings.size == 0 < rows and known.get("logits") is None:
+        raise UserError(f"{name} holds neither embeddings nor scores: give a file with one of them")
     if known.get("logits") is not None:
         known["logits"] = known["logits"].astype(np.float64)
         if known["logits"].shape != (rows, 2):
@@ -121,8 +125,9 @@ def embedding_set(embeddings: np.ndarray, *, name: str = "embeddings", **known) 
 
 
 def _check_length(values: np.ndarray, rows: int, what: str) -> None:
-    if len(values) != rows:
-        raise UserError(f"{what}: {len(values)} entries for {rows} embeddings")
+    entries = np.shape(values)[0] if np.ndim(values) else "no"
+    if entries != rows:
+        raise UserError(f"{what}: {entries} entries for {rows} embeddings")
 
 
 def _checked_labels(labels: np.ndarray, ids: np.ndarray, name: str) -> np.ndarray:

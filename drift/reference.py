@@ -235,6 +235,8 @@ def save_reference(reference: Reference, path: str | Path) -> None:
     for name, values in sample.columns.items():
         arrays[f"column_{name}"] = values
     path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: name the reference file to write")
     aside = path.with_name(path.name + ".tmp")
     with aside.open("wb") as stream:
         np.savez(stream, **arrays)
@@ -246,13 +248,17 @@ def load_reference(path: str | Path) -> Reference:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path} does not exist: make it with python -m drift fit")
+    if not zipfile.is_zipfile(path):
+        raise UserError(
+            f"{path} is not a drift reference (no .npz): make one with python -m drift fit"
+        )
     unreadable = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         header = json.loads(str(arrays["header"]))
         form = header.get("format"), header.get("version")
-    # an AttributeError: an .npy has no files, a JSON list no keys
+    # a JSON list has no keys: AttributeError
     except (*unreadable, KeyError, AttributeError) as error:
         raise UserError(
             f"{path} is not a drift reference ({error}): make one with python -m drift fit"

@@ -27,7 +27,7 @@ from drift.subsets import Part, Plan, equal_error_rate, thin_reference
 from protocols.schema import UserError
 
 K_OF_N = (2, 3)
-_SPAN = re.compile(r"(\d+)(d|h|m)?")
+_SPAN = re.compile(r"(\d{1,9})(d|h|m)?")
 _DATE = re.compile(r"(\d{4})(-?)(\d{2})\2(\d{2})(?:[T ](\S+))?")
 _YEARS = range(1900, 2201)  # outside, a number was taken for a date
 _SECONDS = {"d": 86_400, "h": 3_600, "m": 60}

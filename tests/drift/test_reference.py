@@ -181,6 +181,11 @@ def test_another_version_and_another_file_are_refused(sample, tmp_path):
     np.savez(path, embeddings=np.ones((3, 2)))
     with pytest.raises(UserError, match="is not a drift reference"):
         load_reference(path)
+    np.save(tmp_path / "r.npy", np.ones((3, 2)))
+    with pytest.raises(UserError, match="is not a drift reference"):
+        load_reference(tmp_path / "r.npy")
+    with pytest.raises(UserError, match="is a folder"):
+        save_reference(fit_reference(sample), tmp_path)
     path.write_bytes(b"PK")
     with pytest.raises(UserError, match="is not a drift reference"):
         load_reference(path)
