@@ -119,7 +119,7 @@ def _windows(comparison: Comparison) -> str:
         f"{windows.note or outputs.windows_rule(windows)}{outputs.counted_rows(comparison)}."
         f"{band}{ring}"
     )
-    figures = _figure("What decides", decisive, rule) + _distance_over_time(parts, names)
+    figures = _figure("What decides", decisive, escape(rule)) + _distance_over_time(parts, names)
     table = _table(outputs.part_heads(parts, "window"), outputs.part_rows(parts))
     return f'<h2>Over time</h2><div class="grid">{figures}</div>{table}'
 
