@@ -78,6 +78,18 @@ class WaveformBatch:
         """Audio in the batch, padding left out."""
         return int(self.lengths.sum()) / SAMPLE_RATE
 
+    def part(self, rows: slice) -> WaveformBatch:
+        """Some of the rows, padded to the longest of them; what was set aside stays behind."""
+        lengths = self.lengths[rows]
+        return WaveformBatch(
+            waveforms=self.waveforms[rows, : int(lengths.max())],
+            lengths=lengths,
+            labels=self.labels[rows],
+            rows=self.rows[rows],
+            ids=self.ids[rows],
+            draws=self.draws[rows],
+        )
+
     def to(self, device: torch.device | str, non_blocking: bool = False) -> WaveformBatch:
         return self._mapped(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
@@ -116,7 +128,8 @@ class WaveformDataset(Dataset):
     mode `train`: a random piece of files over `crop_seconds`' upper bound, then `augmentation`;
     with `on_device` the last part of that is left to the device, as the batch's `draws`.
     mode `valid`: whole files, or the centre piece of `max_valid_duration`; nothing is random.
-    mode `score`: whole files; those under `min_duration` seconds are told apart and not read.
+    mode `score`: whole files; those under `min_duration` seconds are told apart and not read, and
+    a file that makes loading fail in whatever way is a `BadFile`.
     Lengths come from the audio header, never from the CSV; only the needed piece is decoded.
     """
 
@@ -158,6 +171,11 @@ class WaveformDataset(Dataset):
             )
         except UnreadableAudio as error:
             return BadFile(row, fields.id, fields.path, error.reason)
+        except Exception as error:  # scoring goes on past a file that a library trips over
+            if self.mode != SCORE:
+                raise
+            reason = f"it cannot be loaded ({type(error).__name__}: {error})".splitlines()[0]
+            return BadFile(row, fields.id, fields.path, reason)
         waveform, draw = self._augmented(waveform, rng)
         return Item(row, fields.id, fields.label, pad_to(waveform, RECEPTIVE_FIELD), draw)
 

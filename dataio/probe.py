@@ -92,10 +92,15 @@ def _probe_by_kind(path: str) -> AudioHeader:
     if looks_like_mp3(path) and (layout := mp3_layout(path)):
         return _mp3_header(layout)
     try:
-        with soundfile.SoundFile(path) as sound:
+        with open_soundfile(path) as sound:
             return _sound_header(path, sound)
     except (soundfile.LibsndfileError, TypeError):  # TypeError: a .raw name
         return _probe_ffmpeg(path)
+
+
+def open_soundfile(path: str) -> soundfile.SoundFile:
+    """The file open in libsndfile, under a name of any bytes, UTF-8 or not."""
+    return soundfile.SoundFile(os.fsencode(path))
 
 
 def _mp3_header(layout: Mp3Layout) -> AudioHeader:
@@ -140,13 +145,14 @@ def open_ffmpeg(path: str, first_byte: int = 0):
     """`(container, audio stream)` of PyAV; the caller closes the container.
 
     With `first_byte` the file is taken for a bare mp3 stream that begins there.
-    Raises `UnreadableAudio` where FFmpeg finds no audio.
+    Raises `UnreadableAudio` where FFmpeg finds no audio, or none that it can decode.
     """
     import av
 
-    source, container_format = path, None
+    # Absolute, as FFmpeg takes what stands before a colon (12:30.m4a) for a protocol.
+    source, container_format = os.path.abspath(path), None
     if first_byte:
-        source, container_format = f"subfile,,start,{first_byte},end,0,,:{path}", "mp3"
+        source, container_format = f"subfile,,start,{first_byte},end,0,,:{source}", "mp3"
     elif path.lower().endswith(G722_SUFFIX):
         container_format = "g722"
     try:
@@ -158,7 +164,11 @@ def open_ffmpeg(path: str, first_byte: int = 0):
     if not container.streams.audio:
         container.close()
         raise UnreadableAudio(path, "it has no sound track")
-    return container, container.streams.audio[0]
+    stream = container.streams.audio[0]
+    if stream.codec_context is None:
+        container.close()
+        raise UnreadableAudio(path, "neither libsndfile nor FFmpeg knows its codec")
+    return container, stream
 
 
 def _probe_ffmpeg(path: str, *, count: bool = False) -> AudioHeader:

@@ -189,7 +189,13 @@ def _writable_folder(csv_path: str, cache_folder: str | os.PathLike | None) -> P
     """The folder of caches: the one named, else beside the CSV, else the system's temporary one."""
     if cache_folder is not None:
         folder = Path(cache_folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"the cache_folder {folder} cannot be made ({error.strerror}): name another place, "
+                "or leave it out and the cache goes beside the CSV"
+            ) from error
         return folder
     beside = Path(csv_path).parent / CACHE_FOLDER
     try:
@@ -263,7 +269,8 @@ def _build(csv_path: str, columns: list[str], folder: Path) -> None:
     try:
         with pa.ipc.new_file(os.fspath(folder / "rows.arrow"), schema) as writer:
             for block in _blocks(csv_path, columns):
-                parts.append((*_checked(block), hash_strings(block.column("ID"))))
+                ids = pc.utf8_trim_whitespace(block.column("ID"))  # as evaluation reads them
+                parts.append((*_checked(block), hash_strings(ids)))
                 writer.write_batch(block.select(["ID", "Path"]))
     except (_Faulty, pa.ArrowInvalid) as error:
         protocol_faults.explain(csv_path, require_labels=False)
@@ -328,7 +335,10 @@ def _durations(block: pa.RecordBatch) -> np.ndarray:
 
 
 def _refuse_duplicates(csv_path: str, hashes: np.ndarray, rows_path: Path) -> None:
-    """Raises `UserError` for the first repeated ID; equal hashes are only candidates."""
+    """Raises `UserError` for the first ID that repeats, blanks around it aside.
+
+    Equal hashes are only candidates.
+    """
     ordered = np.sort(hashes)
     repeated = ordered[1:][ordered[1:] == ordered[:-1]]
     if not len(repeated):
@@ -337,6 +347,6 @@ def _refuse_duplicates(csv_path: str, hashes: np.ndarray, rows_path: Path) -> No
     ids = pa.ipc.open_file(pa.memory_map(os.fspath(rows_path))).read_all().column("ID")
     seen: set[str] = set()
     for row in suspects.tolist():
-        if (utterance_id := ids[row].as_py()) in seen:
+        if (utterance_id := ids[row].as_py().strip()) in seen:
             protocol_faults.explain_duplicate(csv_path, utterance_id)
         seen.add(utterance_id)

@@ -61,7 +61,7 @@ def explain_duplicate(csv_path: str, utterance_id: str) -> None:
     """Raises the `UserError` that names both lines of a repeated ID."""
     records = _records(csv_path)
     at = next(records)[1].index("ID")
-    lines = [line for line, cells in records if cells[at] == utterance_id]
+    lines = [line for line, cells in records if cells[at].strip() == utterance_id]
     raise UserError(
         f"{csv_path} has the ID {utterance_id!r} in line {lines[0]} and again in line {lines[1]}: "
         "IDs have to be unique, so rename or remove one"
@@ -97,7 +97,23 @@ def _records(csv_path: str) -> Iterator[tuple[int, list[str]]]:
             for cells in reader:
                 if cells:
                     yield reader.line_num, cells
-        except (UnicodeDecodeError, csv.Error) as error:
+        except UnicodeDecodeError as error:
             raise UserError(
-                f"{csv_path}, after line {reader.line_num}, is no UTF-8 CSV text: {error}"
+                f"{csv_path}, line {_line_not_utf8(csv_path)}, is not UTF-8 text: save the file as "
+                "UTF-8"
             ) from error
+        except csv.Error as error:
+            raise UserError(
+                f"{csv_path}, line {reader.line_num}, is no CSV text ({error}): make the protocol "
+                "anew"
+            ) from error
+
+
+def _line_not_utf8(csv_path: str) -> int:
+    """The first line with a byte that is not UTF-8; the csv reader is a block ahead of its own."""
+    with open(csv_path, encoding="utf-8", errors="surrogateescape") as file:
+        return next(n for n, line in enumerate(file, 1) if _has_stray_byte(line))
+
+
+def _has_stray_byte(line: str) -> bool:
+    return any("\udc80" <= letter <= "\udcff" for letter in line)

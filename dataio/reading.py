@@ -19,6 +19,7 @@ from dataio.probe import (
     UnreadableAudio,
     decoded_frames,
     open_ffmpeg,
+    open_soundfile,
 )
 
 # Decoded and dropped before a piece: codecs carry state from frame to frame.
@@ -45,7 +46,7 @@ def read_native(path: str, header: AudioHeader, start: int, stop: int) -> np.nda
 
 def _read_soundfile(path: str, start: int, stop: int, rate: int) -> np.ndarray:
     try:
-        with soundfile.SoundFile(path) as sound:
+        with open_soundfile(path) as sound:
             begin = start
             if sound.format == "OGG":
                 latest = sound.frames - _OGG_TAIL_SECONDS * rate
@@ -98,8 +99,9 @@ def _read_opened(
                     pieces.append(kept)
                 if position + len(samples) >= stop:
                     break
-        except av.error.FFmpegError as error:
-            raise UnreadableAudio(path, f"it does not decode ({error.strerror})") from error
+        except (av.error.FFmpegError, ValueError) as error:  # ValueError: 64-bit integers
+            words = getattr(error, "strerror", None) or error
+            raise UnreadableAudio(path, f"it does not decode ({words})") from error
     return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
 
 

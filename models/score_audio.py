@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dataio.files import FileTable, find_audio
+from dataio.files import FileTable, find_audio, printable
 from models.score_files import write_skipped
 from models.scoring import Scorer, load_scorer, run_batches, tell_skipped
 from protocols.files import whole_file
@@ -47,7 +47,6 @@ def score_audio(hparams: dict, run_options: dict, names: list[str]) -> int:
     memory = Memory(len(table))
     run_batches(scorer, table, memory, done=np.zeros(len(table), dtype=bool))
     rows = verdicts(table, memory, convert, hparams["threshold"])
-    show(rows, f"real when P(real) >= {hparams['threshold']}; {basis}")
     skipped = [(table.ids(i), *memory.skipped[i]) for i in sorted(memory.skipped)]
     output = hparams["output"]
     if output is not None:
@@ -55,6 +54,7 @@ def score_audio(hparams: dict, run_options: dict, names: list[str]) -> int:
             csv.writer(stream, lineterminator="\n").writerows([COLUMNS, *rows])
         beside = Path(output).with_suffix(".skipped.csv")
         write_skipped(beside, table, [(i, *memory.skipped[i]) for i in sorted(memory.skipped)])
+    show(rows, f"real when P(real) >= {hparams['threshold']}; {basis}")
     return tell_skipped(skipped, output and Path(output), allowed=hparams["allow_skipped"])
 
 
@@ -104,9 +104,13 @@ def verdicts(table: FileTable, memory: Memory, convert, threshold: float) -> lis
 
 
 def show(rows: list[tuple], basis: str) -> None:
-    """The verdicts as a table on the screen."""
-    width = max((len(row[0]) for row in rows), default=4)
-    print(f"{'Path':{width}}  Seconds   P(real)  Verdict")
-    for path, seconds, p_real, word in rows:
-        print(f"{path:{width}}  {seconds:>7}  {p_real:>8}  {word}")
-    print(basis)
+    """The verdicts as a table; a reader that has seen enough of it (`| head`) is no error."""
+    rows = [("Path", "Seconds", "P(real)", "Verdict"), *rows]
+    rows = [(printable(row[0]), *row[1:]) for row in rows]
+    width = max(len(row[0]) for row in rows)
+    try:
+        for path, seconds, p_real, word in rows:
+            print(f"{path:{width}}  {seconds:>7}  {p_real:>8}  {word}")
+        print(basis, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

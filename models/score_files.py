@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from dataio.protocol import ProtocolTable
 from dataio.scores import HEADER, score_row
 from models.score_journal import ScoreJournal
 from protocols.files import whole_file
+from protocols.schema import UserError
+
+logger = logging.getLogger(__name__)
 
 
 def write_results(
@@ -21,17 +25,24 @@ def write_results(
     """Write the score CSV in protocol order and its neighbours, each whole.
 
     Beside `<stem>.csv`: `<stem>.meta.json`, `<stem>.skipped.csv` when rows were left out, and with
-    `width` > 0 `<stem>.npz`. Returns (ID, kind, reason) of the rows without a score.
+    `width` > 0 `<stem>.npz`; one of a former analysis goes, as it would not belong to the scores.
+    Returns (ID, kind, reason) of the rows without a score. UserError, and nothing is written, when
+    the journal lacks a row.
     """
     logits = np.full((len(table), 2), np.nan, dtype=np.float32)
     for records in journal.scores():
         logits[records["row"]] = records["logits"]
     scored = np.flatnonzero(np.isfinite(logits).all(1))
     notes = journal.skipped()
+    require_every_row(table, scored, notes)
     skipped = [(row, *notes[row]) for row in sorted(notes) if not np.isfinite(logits[row]).all()]
     write_skipped(path.with_suffix(".skipped.csv"), table, skipped)
+    embeddings_path = path.with_suffix(".npz")
     if width:
-        write_embeddings(path.with_suffix(".npz"), table, journal, scored, logits, meta, width)
+        write_embeddings(embeddings_path, table, journal, scored, logits, meta, width)
+    elif embeddings_path.exists():
+        logger.warning("removing %s: it belongs to former scores", embeddings_path)
+        embeddings_path.unlink()
     with whole_file(path.with_suffix(".meta.json")) as stream:
         json.dump(meta, stream, indent=1)
     with whole_file(path) as stream:
@@ -40,6 +51,16 @@ def write_results(
         for row in scored:
             writer.writerow(score_row(table.ids(row), logits[row], int(table.labels[row])))
     return [(table.ids(row), kind, reason) for row, kind, reason in skipped]
+
+
+def require_every_row(table: ProtocolTable, scored: np.ndarray, notes: dict) -> None:
+    """Raise UserError when a row has neither a score nor a note why: no row is lost silently."""
+    lost = np.setdiff1d(np.arange(len(table)), np.concatenate([scored, list(notes)]).astype(int))
+    if len(lost):
+        raise UserError(
+            f"{len(lost)} rows of {table.csv_path} have neither a score nor a reason, the first is"
+            f" {table.ids(lost[0])}: give the same command again, it scores what is missing"
+        )
 
 
 def write_skipped(path: Path, table: ProtocolTable, skipped: list[tuple[int, str, str]]) -> None:

@@ -17,11 +17,12 @@ import torch
 
 from dataio.batching import scoring_batches
 from dataio.dataset import WaveformBatch, WaveformDataset, batch_loader
+from dataio.files import printable
 from dataio.protocol import ProtocolTable
 from models import TOOLKIT_VERSION
 from models.checkpoints import CheckpointInfo, load_detector
 from models.detector import Detector
-from models.distributed import World, barrier, choose_device, join_world
+from models.distributed import World, barrier, choose_device, gather_objects, join_world
 from models.precision import autocast
 from models.score_files import write_results
 from models.score_journal import ScoreJournal
@@ -99,6 +100,7 @@ def checkpoint_source(hparams: dict) -> str | Path:
 
 def score_protocol(hparams: dict, run_options: dict, *, with_embeddings: bool) -> int:
     """Score every row of `test_csv` into `score_path`; 3 when files could not be read."""
+    path = checked_score_path(hparams)
     table = ProtocolTable.open(
         hparams["test_csv"],
         data_folder=hparams["data_folder"],
@@ -107,10 +109,12 @@ def score_protocol(hparams: dict, run_options: dict, *, with_embeddings: bool) -
     )
     table.check_paths()
     scorer = load_scorer(hparams, run_options)
-    path = Path(hparams["score_path"])
     width = scorer.detector.config.embed_dim if with_embeddings else 0
     journal = open_journal(scorer, table, path, width)
-    run_batches(scorer, table, journal, done=journal.done(len(table)))
+    # Read by one rank for all, before any scores on: two that read at different moments would make
+    # different lists of what is left, and shares of different lists leave rows to nobody.
+    done = gather_objects(journal.done(len(table)) if scorer.world.is_main else None)[0]
+    run_batches(scorer, table, journal, done=done)
     journal.close()
     barrier()
     status = 0
@@ -120,6 +124,19 @@ def score_protocol(hparams: dict, run_options: dict, *, with_embeddings: bool) -
         status = tell_skipped(skipped, path, allowed=hparams["allow_skipped"])
     barrier()
     return status
+
+
+def checked_score_path(hparams: dict) -> Path:
+    """`score_path`, of which the neighbours' names are made; UserError where it cannot serve."""
+    path = Path(hparams["score_path"])
+    if path.suffix.lower() != ".csv":
+        raise UserError(
+            f"score_path {path} does not end in .csv: scores are a CSV, and embeddings go to the"
+            " .npz beside it"
+        )
+    if path.resolve() == Path(hparams["test_csv"]).resolve():
+        raise UserError(f"score_path {path} is the test_csv itself: give the scores another name")
+    return path
 
 
 def open_journal(scorer: Scorer, table: ProtocolTable, path: Path, width: int) -> ScoreJournal:
@@ -173,23 +190,47 @@ def run_batches(scorer: Scorer, table, sink: Sink, *, done: np.ndarray) -> None:
 
 
 def score_batch(scorer: Scorer, batch: WaveformBatch, sink: Sink) -> None:
-    """One forward; a row whose logits are not finite is reported, never written."""
-    rows, lengths = batch.rows.numpy(), batch.lengths
-    waveforms = batch.waveforms.to(scorer.device, non_blocking=True)
-    try:
-        with autocast(scorer.device.partition(":")[0], scorer.hparams["eval_precision"]):
-            logits, embeddings = scorer.detector(waveforms, lengths)
-    except torch.OutOfMemoryError:
-        raise UserError(
-            f"no memory on the device for {len(rows)} files of"
-            f" {int(lengths.max()) / SAMPLE_RATE:.0f} s:"
-            f" lower --max_batch_length (now {scorer.hparams['max_batch_length']} s)"
-        ) from None
-    logits, embeddings = logits.float().cpu().numpy(), embeddings.float().cpu().numpy()
+    """One forward, or several where memory is short of it.
+
+    A row whose logits are not finite is reported, never written; so is a file that does not fit
+    the memory by itself.
+    """
+    outputs = forward(scorer, batch)
+    if outputs is None and len(batch) == 1:
+        reason = f"no memory on {scorer.device} for its {batch.seconds:.0f} s: cut it into pieces"
+        sink.add_skipped(int(batch.rows[0]), "error", reason)
+        return
+    if outputs is None:
+        middle = len(batch) // 2
+        for part in (slice(middle), slice(middle, None)):
+            score_batch(scorer, batch.part(part), sink)
+        return
+    rows, (logits, embeddings) = batch.rows.numpy(), outputs
     finite = np.isfinite(logits).all(1)
     for row in rows[~finite]:
         sink.add_skipped(row, "error", "its score is not finite; try --eval_precision fp32")
     sink.add_scores(rows[finite], logits[finite], embeddings[finite])
+
+
+def forward(scorer: Scorer, batch: WaveformBatch) -> tuple[np.ndarray, np.ndarray] | None:
+    """Logits (B, 2) and embeddings (B, D) in float32; None where the memory does not suffice."""
+    try:
+        waveforms = batch.waveforms.to(scorer.device, non_blocking=True)
+        with autocast(scorer.device.partition(":")[0], scorer.hparams["eval_precision"]):
+            logits, embeddings = scorer.detector(waveforms, batch.lengths)
+        return logits.float().cpu().numpy(), embeddings.float().cpu().numpy()
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out; on a CPU PyTorch says so in a bare RuntimeError."""
+    words = ("can't allocate memory", "not enough memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        word in str(error) for word in words
+    )
 
 
 class progress:
@@ -215,15 +256,20 @@ class progress:
 
 
 def tell_skipped(skipped: list[tuple[str, str, str]], path: Path | None, *, allowed: bool) -> int:
-    """Name the files left out on screen; the exit status they call for."""
+    """Name the files left out on screen, short ones too where no list (beside `path`) has them.
+
+    Returns the exit status that they call for.
+    """
     errors = [(name, reason) for name, kind, reason in skipped if kind == "error"]
-    short = len(skipped) - len(errors)
-    for name, reason in errors[:10]:
-        print(f"not scored: {name}: {reason}", file=sys.stderr)
-    if len(errors) > 10:
-        print(f"not scored: {len(errors) - 10} more", file=sys.stderr)
+    short = [(name, reason) for name, kind, reason in skipped if kind == "short"]
+    for named in (errors, short if path is None else []):
+        for name, reason in named[:10]:
+            print(f"not scored: {printable(name)}: {reason}", file=sys.stderr)
+        if len(named) > 10:
+            print(f"not scored: {len(named) - 10} more", file=sys.stderr)
     if short:
-        print(f"{short} files are shorter than min_duration and were not scored", file=sys.stderr)
+        count = len(short)
+        print(f"{count} files are shorter than min_duration and were not scored", file=sys.stderr)
     if skipped and path is not None:
         print(f"all of them are listed in {path.with_suffix('.skipped.csv')}", file=sys.stderr)
     return SKIPPED_STATUS if errors and not allowed else 0

@@ -12,6 +12,7 @@ from dataio.probe import (
     UnreadableAudio,
     decoded_frames,
     open_ffmpeg,
+    open_soundfile,
     probe,
 )  # fmt: skip
 
@@ -33,7 +34,7 @@ def _soundfile_blocks(path: str) -> Iterator[numpy.ndarray]:
     import soundfile
 
     try:
-        with soundfile.SoundFile(path) as sound:
+        with open_soundfile(path) as sound:
             while len(block := sound.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
                 yield block
     except soundfile.LibsndfileError as error:
@@ -56,8 +57,9 @@ def _ffmpeg_blocks(path: str) -> Iterator[numpy.ndarray]:
                 elif samples.dtype.kind == "u":
                     samples = (samples.astype(numpy.float32) - 128) / 128
                 yield samples.T.astype(numpy.float32)
-        except av.error.FFmpegError as error:
-            raise UnreadableAudio(path, f"it does not decode ({error.strerror})") from error
+        except (av.error.FFmpegError, ValueError) as error:  # ValueError: 64-bit integers
+            words = getattr(error, "strerror", None) or error
+            raise UnreadableAudio(path, f"it does not decode ({words})") from error
 
 
 def content_hash(path: str) -> str:

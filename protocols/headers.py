@@ -150,8 +150,9 @@ def _probe_file(data_folder: str, path: str, remembered: Known | None) -> tuple[
     if remembered and remembered[:2] == stamp:
         return remembered, False
     try:
+        path.encode()
         header = probe(path)
-    except UnicodeEncodeError:  # libsndfile and FFmpeg are handed UTF-8
+    except UnicodeEncodeError:  # a protocol is UTF-8 text
         return (*stamp, 0, 0, 0, "", 0, "its name is not UTF-8: rename it"), True
     except (UnreadableAudio, OSError) as error:
         reason = getattr(error, "reason", None) or str(error)

@@ -26,17 +26,22 @@ _CONTEXT.set_forkserver_preload(
 TIMEOUT = 240  # s; a run that takes longer hangs
 
 
-def run_main(arguments: list[str], *, ranks: int = 1, die: str = "", after: float = 0) -> int:
+def run_main(
+    arguments: list[str], *, ranks: int = 1, die: str = "", after: float = 0, late: float = 0
+) -> int:
     """Run `main.py arguments` on `ranks` gloo processes; the exit status, -9 when killed.
 
     `die` = "what:n" kills rank 0 at the n-th "step", "validation", "score" batch, "checkpoint"
     (half a file is written) or "rename"; `after` > 0 kills it after so many seconds. Its partners
-    die with it, as under torchrun.
+    die with it, as under torchrun. `late` > 0: the last rank comes so many seconds later than the
+    others to the batches it scores.
     """
     port = free_port()
     processes = [
         _CONTEXT.Process(
-            target=_child, args=(arguments, rank, ranks, port, die if rank == 0 else "")
+            target=_child,
+            args=(arguments, rank, ranks, port),
+            kwargs={"die": "" if rank else die, "late": late if rank == ranks - 1 else 0},
         )
         for rank in range(ranks)
     ]
@@ -58,7 +63,9 @@ def run_main(arguments: list[str], *, ranks: int = 1, die: str = "", after: floa
     return next((p.exitcode for p in processes if p.exitcode), 0)
 
 
-def _child(arguments: list[str], rank: int, ranks: int, port: int, die: str) -> None:
+def _child(
+    arguments: list[str], rank: int, ranks: int, port: int, *, die: str, late: float
+) -> None:
     import torch
 
     torch.set_num_threads(1)
@@ -72,6 +79,8 @@ def _child(arguments: list[str], rank: int, ranks: int, port: int, die: str) -> 
     if die:
         what, count = die.split(":")
         _arm(what, int(count))
+    if late:
+        _delay(late)
     import main
 
     os._exit(main.main(arguments))
@@ -103,6 +112,20 @@ def _arm(what: str, count: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(owner, name, counted)
+
+
+def _delay(seconds: float) -> None:
+    """Let this process dawdle between opening the score journal and what it does with it."""
+    from models import scoring
+
+    opened = scoring.open_journal
+
+    def opened_late(*args):
+        journal = opened(*args)
+        time.sleep(seconds)
+        return journal
+
+    scoring.open_journal = opened_late
 
 
 def free_port() -> int:
