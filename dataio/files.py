@@ -89,8 +89,8 @@ def _walk(folder: Path, passed_over: Counter[str]) -> Iterator[str]:
 
 
 def printable(name: str) -> str:
-    r"""A file name for the screen: bytes that are not UTF-8 read `\xe9`. Files keep them as bytes."""
-    return os.fsencode(name).decode(errors="backslashreplace")
+    r"""A file name for the screen, where bytes that are not UTF-8 read `\xe9`; CSVs keep them."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 class FileTable:

@@ -121,7 +121,7 @@ def info_frame(data: bytes | mmap, at: int) -> InfoFrame | None:
 
 def _xing_frame(tag: bytes) -> InfoFrame:
     """Flags say which fields follow: 1 frames, 2 bytes, 4 a table of 100 bytes, 8 quality."""
-    flags, at, values = tag[7], 8, {}
+    flags, at, values = int.from_bytes(tag[7:8], "big"), 8, {}  # 0 in a tag cut short
     for flag, size in ((1, 4), (2, 4), (4, 100), (8, 4)):
         if flags & flag:
             values[flag] = int.from_bytes(tag[at : at + size], "big")

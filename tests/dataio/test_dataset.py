@@ -139,6 +139,27 @@ def test_a_file_that_fails_is_named_and_does_not_raise(table, row, reason):
     assert reason in bad.reason and os.path.basename(bad.path) in table.row(row).path
 
 
+def test_scoring_goes_on_past_a_file_that_a_library_trips_over(table, monkeypatch):
+    def trip(path, **_):
+        raise ZeroDivisionError("of a library")
+
+    monkeypatch.setattr("dataio.dataset.load_waveform", trip)
+    bad = WaveformDataset(table, mode="score")[0, 2]
+    assert isinstance(bad, BadFile) and bad.path == table.row(2).path
+    assert bad.reason == "it cannot be loaded (ZeroDivisionError: of a library)"
+    with pytest.raises(ZeroDivisionError):
+        training(table)[0, 2]
+
+
+def test_a_part_of_a_batch_is_that_batch_of_its_rows(table):
+    dataset = WaveformDataset(table, mode="score")
+    part, alone = dataset.load(0, [4, 8, 0, 1]).part(slice(1, None)), dataset.load(0, [0, 1])
+    assert torch.equal(part.waveforms, alone.waveforms) and part.ids == alone.ids
+    for name in ("lengths", "labels", "rows"):
+        assert torch.equal(getattr(part, name), getattr(alone, name))
+    assert not part.bad
+
+
 def test_a_file_under_min_duration_is_told_apart(table):
     dataset = WaveformDataset(table, mode="score", min_duration=0.5)
     bad = dataset[0, 1]

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from dataio.audio import load_waveform
 from dataio.probe import UnreadableAudio, probe
+from protocols.decode import audio_blocks
 
 VBR = {"flags": "+qscale", "global_quality": str(4 * 118)}  # ffmpeg -q:a 4
 NO_XING = {"container_options": {"write_xing": "0"}}
@@ -166,6 +168,95 @@ def test_a_film_without_sound_is_refused(tmp_path):
         container.mux(stream.encode())
     with pytest.raises(UnreadableAudio, match="no sound track"):
         probe(tmp_path / "a.mp4")
+
+
+@pytest.fixture
+def unknown_codec(write_audio):
+    """A wav whose header names a codec that does not exist."""
+    path = write_audio("a.wav", 1.0)
+    data = bytearray(path.read_bytes())
+    data[20:22] = b"\x77\x77"
+    path.write_bytes(data)
+    return path
+
+
+@pytest.fixture
+def wide_integers(tmp_path, signal):
+    """A caf of 64-bit integers, which FFmpeg decodes and PyAV cannot hand over."""
+    path = tmp_path / "a.caf"
+    soundfile.write(path, signal(0.2, 8000), 8000, subtype="DOUBLE")
+    data = bytearray(path.read_bytes())
+    data[35] &= ~1  # the last byte of mFormatFlags: no floats
+    path.write_bytes(data)
+    return path
+
+
+def test_a_codec_nobody_knows_is_refused(unknown_codec):
+    with pytest.raises(UnreadableAudio, match="knows its codec"):
+        probe(unknown_codec)
+
+
+def test_samples_that_no_array_can_hold_are_refused(wide_integers):
+    with pytest.raises(UnreadableAudio, match="does not decode .*s64"):
+        load_waveform(wide_integers)
+    with pytest.raises(UnreadableAudio, match="does not decode .*s64"):
+        list(audio_blocks(os.fspath(wide_integers), probe(wide_integers)))
+
+
+@pytest.mark.parametrize("name", ["12:30.m4a", "12:30.mp3"])
+def test_a_relative_name_may_hold_a_colon(name, write_audio, tmp_path, monkeypatch):
+    write_audio("b" + name[-4:], 1.0, codec={"m4a": "aac", "mp3": "libmp3lame"}[name[-3:]])
+    (tmp_path / ("b" + name[-4:])).rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert len(load_waveform(name)) == pytest.approx(16_000, abs=1600)
+
+
+@pytest.mark.parametrize("suffix", [b".wav", b".mp3", b".m4a"])
+def test_a_name_need_not_be_utf8(suffix, write_audio):
+    kinds = {b".wav": None, b".mp3": "libmp3lame", b".m4a": "aac"}
+    path = write_audio("a" + suffix.decode(), 1.0, codec=kinds[suffix])
+    name = os.fsdecode(os.fsencode(path.parent) + b"/caf\xe9" + suffix)
+    os.rename(path, name)
+    assert probe(name).seconds == pytest.approx(1.0, abs=0.1)
+    assert len(load_waveform(name)) == pytest.approx(16_000, abs=1600)
+
+
+MUTATED = {
+    "a.wav": {}, "a.flac": {}, "a.ogg": {}, "a.mp3": {}, "a.caf": {}, "a.w64": {}, "a.aiff": {},
+    "a.au": {}, "a.m4a": {"codec": "aac"}, "a.aac": {"codec": "aac"},
+    "a.mka": {"codec": "libmp3lame"}, "a.webm": {"codec": "libopus", "sample_rate": 48_000},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MUTATED)
+def test_damaged_bytes_give_audio_or_a_refusal_and_nothing_else(name, write_audio):
+    path = write_audio(name, **{"seconds": 0.3, "sample_rate": 22_050, **MUTATED[name]})
+    whole = path.read_bytes()
+    rng = np.random.default_rng(5)
+    for _ in range(100):
+        path.write_bytes(mutated(whole, rng))
+        try:
+            header = probe(path)
+            if header.seconds < 60:  # a rate of a few Hz asks for gigabytes
+                waveform = load_waveform(path, header=header)
+                assert waveform.dtype == np.float32 and waveform.ndim == 1
+        except UnreadableAudio:
+            pass
+
+
+def mutated(whole, rng):
+    """Cut short, with foreign bytes put in, or with some changed in the header or anywhere."""
+    data, kind = bytearray(whole), rng.integers(4)
+    if kind == 0:
+        return data[: rng.integers(len(data))]
+    if kind == 1:
+        place = rng.integers(len(data))
+        data[place:place] = rng.bytes(rng.integers(1, 3000))
+        return data
+    places = rng.integers(200 if kind == 2 else len(data), size=rng.integers(1, 10))
+    for place in places % len(data):
+        data[place] = rng.integers(256)
+    return data
 
 
 def test_content_counts_not_the_suffix(write_audio, tmp_path):

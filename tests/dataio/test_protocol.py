@@ -285,8 +285,8 @@ def test_a_column_named_twice_is_refused(tmp_path):
         (None, "there is no protocol"),
         (b"", "is empty"),
         (b"ID,Label,Duration,Path\n", "no rows"),
-        (b"ID,Label,Duration,Path\nS-\xff,real,1.5,a\n", "no UTF-8"),
-        (b"PK\x03\x04\xff\xfe\x00\x00", "no UTF-8"),
+        (b"ID,Label,Duration,Path\nS-\xff,real,1.5,a\n", "line 2, is not UTF-8"),
+        (b"PK\x03\x04\xff\xfe\x00\x00", "line 1, is not UTF-8"),
     ],
 )
 def test_what_is_no_protocol_is_refused(tmp_path, content, words):
@@ -330,3 +330,22 @@ def test_a_disk_that_fills_during_the_build_is_named(write_protocol, monkeypatch
     monkeypatch.setattr(protocol, "_build", fill)
     words = refusal(write_protocol(REAL_AND_FAKE))
     assert "No space left on device" in words and "cache_folder" in words
+
+
+def test_a_cache_folder_that_cannot_be_made_is_named(write_protocol, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cache_folder .*file/below cannot be made"):
+        open_table(write_protocol([{}]), cache_folder=tmp_path / "file" / "below")
+
+
+def test_ids_that_differ_in_outer_blanks_are_the_same_to_evaluation_and_refused(write_protocol):
+    path = write_protocol([{"ID": "S-1"}, {"ID": "S-2"}, {"ID": " S-1 "}])
+    with pytest.raises(UserError, match="'S-1' in line 2 and again in line 4"):
+        open_table(path)
+
+
+def test_the_line_that_is_not_utf8_is_named_behind_quoted_line_breaks(tmp_path):
+    rows = [b"ID,Label,Duration,Path", b'"S-\n1",real,1.5,a', b"S-2,real,1.5,a"]
+    (tmp_path / "p.csv").write_bytes(b"\n".join([*rows, b"S-\xe9,real,1.5,a", b""]))
+    with pytest.raises(UserError, match="line 5, is not UTF-8 text"):
+        open_table(tmp_path / "p.csv")

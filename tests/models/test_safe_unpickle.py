@@ -2,9 +2,12 @@
 
 import argparse
 import collections
+import contextlib
 import io
 import os
 import pickle
+import random
+import resource
 import tarfile
 
 import pytest
@@ -112,6 +115,32 @@ def test_a_truncated_file_is_damaged_not_a_traceback(tmp_path, new_format):
         path.write_bytes(whole[:size])
         with pytest.raises(ValueError, match="damaged"):
             read_torch_file(path)
+
+
+@FORMATS
+def test_changed_bytes_are_read_or_damaged_and_cost_no_memory(tmp_path, new_format):
+    path = tmp_path / "changed.pt"
+    content = {"model": {"a": torch.ones(3, 4)}, "args": argparse.Namespace(lr=1), "step": 7}
+    torch.save(content, path, _use_new_zipfile_serialization=new_format)
+    whole, rng = path.read_bytes(), random.Random(3)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(300):
+        data = bytearray(whole)
+        for _ in range(rng.randrange(1, 5)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        path.write_bytes(data)
+        with contextlib.suppress(ValueError):
+            read_torch_file(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # kB
+
+
+def test_a_damaged_directory_is_no_traceback(tmp_path):
+    path = tmp_path / "cut.pt"
+    torch.save({"a": torch.ones(3)}, path)
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"PK\x01\x02", b"PK\x01\x03", 1))
+    with pytest.raises(ValueError, match="damaged .BadZipFile"):
+        read_torch_file(path)
 
 
 def test_a_bare_pickle_is_not_a_torch_file(tmp_path):

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -14,7 +18,8 @@ from support.runs import run_main
 
 import main
 from dataio.scores import read_scores
-from models.detector import build_detector
+from models import scoring
+from models.detector import Detector, build_detector
 
 
 @pytest.fixture(scope="module")
@@ -166,21 +171,151 @@ def test_rows_without_a_label_are_scored(edit, corpus, checkpoint):
     assert set(read_scores(corpus / "scores.csv").labels.tolist()) == {-1}
 
 
+@pytest.fixture
+def scored(monkeypatch):
+    """The rows that the model is given from here on, in this process."""
+    rows, original = [], scoring.forward
+
+    def noted(scorer, batch):
+        rows.extend(batch.rows.tolist())
+        return original(scorer, batch)
+
+    monkeypatch.setattr(scoring, "forward", noted)
+    return rows
+
+
+def journal_rows(corpus):
+    """How many rows the journal has scores of, with embeddings of 32 dimensions."""
+    width = build_detector("w2v_tiny").config.embed_dim
+    files = (corpus / "scores.csv.partial").glob("rank*.scores")
+    return sum(path.stat().st_size // (8 + 4 * (2 + width)) for path in files)
+
+
 @pytest.mark.slow
-def test_a_killed_scoring_goes_on_where_it_was(corpus, checkpoint):
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_killed_scoring_goes_on_where_it_was(ranks, corpus, checkpoint, scored):
     command = arguments(corpus, checkpoint, "analysis", max_batch_length=2)
-    assert run_main(command) == 0
+    assert main.main(command) == 0
     whole = (corpus / "scores.csv").read_bytes()
     (corpus / "scores.csv").unlink()
-    assert run_main(command, die="score:3") == -9
+    assert run_main(command, ranks=ranks, die="score:3") == -9
     assert not (corpus / "scores.csv").exists()
-    journal = corpus / "scores.csv.partial/rank0.scores"
-    done = journal.stat().st_size
-    assert done > 0
-    with journal.open("ab") as stream:
+    done = journal_rows(corpus)
+    assert 0 < done < 10
+    with (corpus / "scores.csv.partial/rank0.scores").open("ab") as stream:
         stream.write(b"torn")
-    assert run_main(command) == 0
+    scored.clear()
+    assert main.main(command) == 0
+    assert len(scored) == 10 - done
     assert (corpus / "scores.csv").read_bytes() == whole
+
+
+@pytest.mark.slow
+def test_a_rank_that_comes_late_leaves_no_row_to_nobody(corpus, checkpoint):
+    command = arguments(corpus, checkpoint, max_batch_length=2)
+    assert run_main(command, ranks=2, late=2) == 0
+    assert list(read_scores(corpus / "scores.csv").ids) == protocol_ids(corpus)
+
+
+def test_scores_are_refused_while_a_row_has_neither_score_nor_reason(
+    corpus, checkpoint, monkeypatch, capfd, scored
+):
+    command = arguments(corpus, checkpoint, max_batch_length=2)
+    with monkeypatch.context() as patch:
+        original, seen = scoring.score_batch, []
+
+        def forgetful(scorer, batch, sink):
+            seen.append(batch)
+            if len(seen) != 2:
+                original(scorer, batch, sink)
+
+        patch.setattr(scoring, "score_batch", forgetful)
+        assert main.main(command) == 2
+    assert "neither a score nor a reason, the first is Toy-test-" in capfd.readouterr().err
+    assert not (corpus / "scores.csv").exists()
+    scored.clear()
+    assert main.main(command) == 0
+    assert scored == seen[1].rows.tolist()
+    assert list(read_scores(corpus / "scores.csv").ids) == protocol_ids(corpus)
+
+
+MEMORY_WORDS = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"
+
+
+def test_the_words_of_an_allocator_without_memory_are_known():
+    with pytest.raises(RuntimeError) as refusal:
+        torch.empty(1 << 50)
+    assert scoring.is_out_of_memory(refusal.value)
+    assert scoring.is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert not scoring.is_out_of_memory(RuntimeError("shapes do not fit"))
+
+
+def test_a_batch_without_memory_is_halved_and_a_file_without_is_listed(
+    corpus, checkpoint, monkeypatch
+):
+    """As on a machine where 1.8 s of padded audio fit, and one file is longer."""
+    command = arguments(corpus, checkpoint)
+    assert main.main(command) == 0
+    plenty = read_scores(corpus / "scores.csv")
+    original = Detector.forward
+
+    def short_of_memory(detector, waveforms, lengths):
+        if waveforms.numel() > 1.8 * 16000:
+            raise RuntimeError(MEMORY_WORDS)
+        return original(detector, waveforms, lengths)
+
+    monkeypatch.setattr(Detector, "forward", short_of_memory)
+    assert main.main(command) == 3
+    seconds = {
+        f"Toy-test-{n:03d}": soundfile.info(corpus / f"Data/Toy/test/{n:03d}.wav").duration
+        for n in range(10)
+    }
+    long = [name for name, length in seconds.items() if length > 1.8]
+    assert long and list(skipped(corpus)) == long
+    assert skipped(corpus)[long[0]][1].startswith("no memory on cpu for its 2 s")
+    scores = read_scores(corpus / "scores.csv")
+    known = [name not in long for name in plenty.ids]
+    assert scores.logits == pytest.approx(plenty.logits[known], abs=1e-4)
+
+
+def test_an_error_of_the_model_is_no_lack_of_memory(corpus, checkpoint, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(Detector, "forward", broken)
+    with pytest.raises(RuntimeError, match="shapes"):
+        main.main(arguments(corpus, checkpoint))
+
+
+def test_a_file_in_a_codec_nobody_knows_is_listed_and_the_others_scored(corpus, checkpoint):
+    path = corpus / "Data/Toy/test/003.wav"
+    data = bytearray(path.read_bytes())
+    data[20:22] = b"\x77\x77"  # the format tag
+    path.write_bytes(data)
+    assert main.main(arguments(corpus, checkpoint, num_workers=1)) == 3
+    assert "knows its codec" in skipped(corpus)["Toy-test-003"][1]
+    assert len(read_scores(corpus / "scores.csv")) == 9
+
+
+def test_loader_workers_change_no_score(corpus, checkpoint):
+    scores = {}
+    for workers in (0, 2):
+        assert main.main(arguments(corpus, checkpoint, num_workers=workers)) == 0
+        scores[workers] = (corpus / "scores.csv").read_bytes()
+    assert scores[0] == scores[2]
+
+
+def test_the_progress_bar_shows_files_a_second_and_times_real_time(corpus, checkpoint, capfd):
+    assert main.main(arguments(corpus, checkpoint, max_batch_length=1)) == 0
+    shown = capfd.readouterr().err
+    assert "10/10" in shown and re.search(r"file/s, \d+ x real time", shown)
+
+
+def test_embeddings_of_former_scores_do_not_outlive_them(corpus, checkpoint, caplog):
+    assert main.main(arguments(corpus, checkpoint, "analysis")) == 0
+    assert main.main(arguments(corpus, checkpoint, "inference", eval_precision="bf16")) == 0
+    assert not (corpus / "scores.npz").exists()
+    assert "removing" in caplog.text and "scores.npz" in caplog.text
 
 
 @pytest.mark.slow
@@ -231,6 +366,42 @@ def test_score_reports_a_file_that_does_not_read(corpus, checkpoint, tmp_path, c
     assert "broken.mp3" in capfd.readouterr().err
 
 
+def test_score_names_short_files_where_no_list_is_written(corpus, checkpoint, tmp_path, capfd):
+    soundfile.write(tmp_path / "blip.wav", np.full(160, 0.1), 16000)
+    words = ["score", "hparams/w2v_tiny.yaml", str(tmp_path / "blip.wav")]
+    options = [f"--ckpt_path={checkpoint}", "--device=cpu"]
+    assert main.main(words + options) == 0
+    shown = capfd.readouterr().err
+    assert "blip.wav: 0.010 s is shorter than min_duration 0.5" in shown
+    assert main.main([*words, *options, f"--output={tmp_path / 'v.csv'}"]) == 0
+    assert "blip.wav" in (tmp_path / "v.skipped.csv").read_text()
+
+
+def test_score_takes_names_that_are_not_utf8_and_writes_them_as_they_are(
+    corpus, checkpoint, tmp_path, capfd
+):
+    name, output = os.fsencode(tmp_path) + b"/caf\xe9.wav", tmp_path / "v.csv"
+    shutil.copy(corpus / "Data/Toy/test/000.wav", name)
+    words = ["score", "hparams/w2v_tiny.yaml", os.fsdecode(name), f"--output={output}"]
+    assert main.main([*words, f"--ckpt_path={checkpoint}", "--device=cpu"]) == 0
+    assert name in output.read_bytes()
+    assert "caf\\xe9.wav" in capfd.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_reader_that_has_seen_enough_ends_score_quietly(corpus, checkpoint, tmp_path):
+    words = ["score", "hparams/w2v_tiny.yaml", str(corpus / "Data/Toy/test")]
+    options = [f"--ckpt_path={checkpoint}", f"--output={tmp_path / 'v.csv'}", "--device=cpu"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "main.py", *words, *options]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert done.returncode == 0
+    assert "Error" not in done.stderr and "Exception" not in done.stderr
+    assert len((tmp_path / "v.csv").read_text().splitlines()) == 11
+
+
 def test_inference_finds_the_best_checkpoint_of_its_own_experiment(toy_corpus, tmp_path):
     from support.training import make_run
 
@@ -255,6 +426,7 @@ REFUSALS = {
     "a misspelt device": ({"device": "gpu"}, "unknown device 'gpu'"),
     "an unknown key": ({"max_batch_len": 3}, "did you mean 'max_batch_length'"),
     "a data folder without the files": ({"data_folder": "/nowhere"}, "/nowhere"),
+    "scores in the place of embeddings": ({"score_path": "a.npz"}, "does not end in .csv"),
 }
 
 
@@ -264,6 +436,15 @@ def test_a_mistake_is_one_sentence_without_a_traceback(case, corpus, checkpoint,
     assert main.main(arguments(corpus, checkpoint, **options)) == 2
     lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1 and message in lines[0]
+
+
+def test_scores_do_not_overwrite_the_protocol(corpus, checkpoint, capfd):
+    protocol = corpus / "protocols/test.csv"
+    before = protocol.read_bytes()
+    words = arguments(corpus, checkpoint, score_path=protocol, test_csv=protocol)
+    assert main.main(words) == 2
+    assert "is the test_csv itself" in capfd.readouterr().err
+    assert protocol.read_bytes() == before
 
 
 BAD_PROTOCOLS = {
