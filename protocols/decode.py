@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dataio.probe import (
+    FFMPEG_SEEK,
     SOUNDFILE,
     AudioHeader,
     UnreadableAudio,
@@ -25,9 +26,21 @@ BLOCK_FRAMES = 1 << 18
 def audio_blocks(path: str, header: AudioHeader) -> Iterator[numpy.ndarray]:
     """Samples (T, C) float32 in [-1, 1], a few seconds at a time.
 
-    Raises `UnreadableAudio` where the file does not decode.
+    Of m4a and mp4 what the container presents, as its header has it: the padding of the last
+    frame, which FFmpeg's decoder leaves on, is cut off. Raises `UnreadableAudio` where the file does not decode.
     """
-    return _soundfile_blocks(path) if header.reader == SOUNDFILE else _ffmpeg_blocks(path)
+    if header.reader == SOUNDFILE:
+        return _soundfile_blocks(path)
+    blocks = _ffmpeg_blocks(path)
+    return _first(header.frames, blocks) if header.reader == FFMPEG_SEEK else blocks
+
+
+def _first(frames: int, blocks: Iterator[numpy.ndarray]) -> Iterator[numpy.ndarray]:
+    for block in blocks:
+        yield block[:frames]
+        frames -= len(block)
+        if frames <= 0:
+            return
 
 
 def _soundfile_blocks(path: str) -> Iterator[numpy.ndarray]:

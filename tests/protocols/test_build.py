@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -14,6 +15,9 @@ import pytest
 import soundfile
 
 from dataio.audio import load_waveform
+from dataio.probe import probe
+from protocols.decode import audio_blocks
+from protocols.measure import measure
 from protocols.schema import COLUMNS, SAMPLE_RATE
 from protocols.source import Source
 
@@ -310,7 +314,7 @@ def test_nothing_found_is_an_error_unless_an_empty_protocol_is_wanted(protocols,
 
 
 def test_the_other_variants_are_named_when_one_has_no_files(protocols, tmp_path):
-    write_aac(tmp_path / "data/VoxCeleb2/dev/aac/id00012/abc/00001.m4a", 1)
+    write_aac(tmp_path / "data/VoxCeleb2/dev/aac/id00012/abc/00001.m4a", sweep(1, 16000))
     status, _, err = build(protocols, "VoxCeleb2")
     assert (status, "*.{wav,m4a}, here as --variant wav" in err) == (2, True)
 
@@ -503,39 +507,55 @@ def test_a_listed_name_that_is_too_long_is_skipped(protocols, write_audio):
 # ---------------------------------------------------------------------- durations
 
 
-def write_aac(path, seconds):
+def sweep(seconds, rate):
+    time = numpy.arange(round(seconds * rate)) / rate
+    return 0.3 * numpy.sin(2 * numpy.pi * 300 * time * (1 + 0.2 * time))
+
+
+def write_aac(path, samples, rate=16000, **options):
+    """An m4a file of samples (T,); its muxer writes an edit list unless told not to."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w", format="ipod") as container:
-        stream = container.add_stream("aac", rate=16000, layout="mono")
-        samples = numpy.random.default_rng(0).normal(0, 0.1, (1, round(seconds * 16000)))
-        frame = av.AudioFrame.from_ndarray(samples.astype("float32"), format="fltp", layout="mono")
-        frame.sample_rate = 16000
+    with av.open(str(path), "w", format="ipod", options=options) as container:
+        stream = container.add_stream("aac", rate=rate, layout="mono")
+        planar = samples[None].astype("float32")
+        frame = av.AudioFrame.from_ndarray(planar, format="fltp", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
 
-def decoded_seconds(path):
-    return len(load_waveform(path)) / SAMPLE_RATE
+AAC_PRIMING = 1024  # samples that FFmpeg's encoder puts before the sound
 
 
-def test_durations_of_m4a_are_those_of_the_decoded_audio(protocols, tmp_path):
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+@pytest.mark.parametrize("has_edit_list", [True, False])
+def test_m4a_is_as_long_as_its_container_presents_it(rate, has_edit_list, protocols, tmp_path):
+    """The source's length, by header, by measuring and by loading; the sound begins where it did.
+
+    Without an edit list nothing says that the encoder's priming is none of the sound.
+    """
+    source = sweep(3.21, rate)
     path = tmp_path / "data/VoxCeleb2/dev/aac/id00012/abc/00001.m4a"
-    write_aac(path, 3.21)
-    status, *_ = build(protocols, "VoxCeleb2", "--variant", "m4a")
-    assert status == 0
+    write_aac(path, source, rate, use_editlist=str(int(has_edit_list)))
+    assert build(protocols, "VoxCeleb2", "--variant", "m4a")[0] == 0
     (row,) = read("out.csv")
-    assert float(row["Duration"]) == pytest.approx(decoded_seconds(path), abs=0.05)
-    assert float(row["Duration"]) == pytest.approx(
-        3.21, abs=0.128
-    )  # this encoder pads by two frames
     assert row["ID"] == "VoxCeleb2-id00012-abc-00001"
+    lead = 0 if has_edit_list else AAC_PRIMING
+    seconds = (len(source) + lead) / rate
+    assert float(row["Duration"]) == round(seconds, 2)
+    assert measure(str(path)).decoded_seconds == pytest.approx(seconds, abs=1e-6)
+    assert len(load_waveform(path)) / SAMPLE_RATE == pytest.approx(seconds, abs=1e-3)
+    blocks = audio_blocks(str(path), probe(path))
+    decoded = numpy.concatenate(list(blocks))[lead:, 0]
+    assert numpy.corrcoef(decoded, source)[0, 1] > 0.98
 
 
-def test_durations_of_mp3_are_those_of_the_decoded_audio(protocols, write_audio):
+def test_mp3_is_as_long_as_what_was_encoded(protocols, write_audio):
     path = write_audio("CVoiceFake/CVoiceFake_Large/EN/Bonafide/x.mp3", seconds=4.56, rate=32000)
     build(protocols, "CVoiceFake")
     (row,) = read("out.csv")
-    assert float(row["Duration"]) == pytest.approx(decoded_seconds(path), abs=0.05)
+    assert float(row["Duration"]) == pytest.approx(4.56, abs=0.05)
+    assert len(load_waveform(path)) / SAMPLE_RATE == pytest.approx(4.56, abs=0.05)
     assert (row["AudioEncoding"], row["AudioBitSample"]) == ("MP3", "0")
 
 
