@@ -27,7 +27,8 @@ def audio_blocks(path: str, header: AudioHeader) -> Iterator[numpy.ndarray]:
     """Samples (T, C) float32 in [-1, 1], a few seconds at a time.
 
     Of m4a and mp4 what the container presents, as its header has it: the padding of the last
-    frame, which FFmpeg's decoder leaves on, is cut off. Raises `UnreadableAudio` where the file does not decode.
+    frame, which FFmpeg's decoder leaves on, is cut off. Raises `UnreadableAudio` where the
+    file does not decode.
     """
     if header.reader == SOUNDFILE:
         return _soundfile_blocks(path)
