@@ -214,13 +214,13 @@ def _nothing_found(corpus: Corpus, source: Source, summary: Summary, skipped: Sk
             f"no row for {corpus.name}: of the listed files {summary.missing} are missing and "
             f"{summary.unreadable} unreadable, the first is {skipped.first}"
         )
+    if source.unknown:
+        return f"no row for {corpus.name}: all is unknown, {counts_text(source.unknown)}"
     if source.lists_not_found:
         return (
             f"no list of {corpus.name} found: looked for {source.lists_not_found[0]}; "
             "--metadata names one that lies elsewhere"
         )
-    if source.unknown:
-        return f"no row for {corpus.name}: all is unknown, {counts_text(source.unknown)}"
     if source.passed_over:
         passed_over = passed_over_text(source.passed_over, source.passed_over_first)
         return f"no row for {corpus.name}: not part of its layout are {passed_over}"

@@ -54,6 +54,11 @@ DECRO = "DECRO/petrichorwq-DECRO-dataset-6fc9884"
 EVAL24 = "Deepfake-Eval-2024/data"
 VOICEMOS = "VoiceMOS/main/blizzard/blizzard_wavs_and_scores_2008_release_version_1"
 
+# The folders of FLEURS and FLEURS-R, as the data set has them.
+FLEURS_FOLDERS = """
+af_za am_et ar_eg as_in ast_es az_az be_by bg_bg bn_in bs_ba ca_es ceb_ph ckb_iq cmn_hans_cn cs_cz cy_gb da_dk de_de el_gr en_us es_419 et_ee fa_ir ff_sn fi_fi fil_ph fr_fr ga_ie gl_es gu_in ha_ng he_il hi_in hr_hr hu_hu hy_am id_id ig_ng is_is it_it ja_jp jv_id ka_ge kam_ke kea_cv kk_kz km_kh kn_in ko_kr ky_kg lb_lu lg_ug ln_cd lo_la lt_lt luo_ke lv_lv mi_nz mk_mk ml_in mn_mn mr_in ms_my mt_mt my_mm nb_no ne_np nl_nl nso_za ny_mw oc_fr om_et or_in pa_in pl_pl ps_af pt_br ro_ro ru_ru sd_in sk_sk sl_si sn_zw so_so sr_rs sv_se sw_ke ta_in te_in tg_tj th_th tr_tr uk_ua umb_ao ur_pk uz_uz vi_vn wo_sn xh_za yo_ng yue_hant_hk zu_za
+"""
+
 CASES = [
     Case(
         "ADD2023",
@@ -166,11 +171,17 @@ CodecF-encodec_24khz+p299_042 fake encodec_24khz p299 - EN CodecFake/processed/e
 Codecf-SSB09990001 real - - train - Codecfake/train/SSB09990001.wav
 Codecf-F03_SSB09990001 fake F03 - train - Codecfake/train/F03_SSB09990001.wav
 Codecf-F01_p225_001 fake F01 - valid - Codecfake/dev/F01_p225_001.wav
+Codecf-F02_p225_001 fake F02 - valid - Codecfake/dev/F02_p225_001.wav
+Codecf-F04_p225_001 fake F04 - valid - Codecfake/dev/F04_p225_001.wav
+Codecf-F05_p225_001 fake F05 - valid - Codecfake/dev/F05_p225_001.wav
+Codecf-F06_p225_001 fake F06 - valid - Codecfake/dev/F06_p225_001.wav
 Codecf-F07_p225_002 fake F07 - test - Codecfake/C7/F07_p225_002.wav
 """,
         lists={
             "Codecfake/label/train.txt": "SSB09990001.wav real 0 \nF03_SSB09990001.wav fake 3 \n",
-            "Codecfake/label/dev.txt": "F01_p225_001.wav fake 1\n",
+            "Codecfake/label/dev.txt": "".join(
+                f"F0{method}_p225_001.wav fake {method}\n" for method in (1, 2, 4, 5, 6)
+            ),
             "Codecfake/label/C7.txt": "F07_p225_002.wav fake 7\n",
         },
     ),
@@ -198,8 +209,12 @@ DECRO-train-EN-3 real - p225 train EN {DECRO}/en_train/3.wav
     Case(
         "DFADD",
         """
+DFADD-DATASET_GradTTS-p398_002_grad fake DATASET_GradTTS p398 valid EN DFADD/DATASET_GradTTS/dev/p398_002_grad.wav
 DFADD-DATASET_GradTTS-p398_001_grad fake DATASET_GradTTS p398 valid EN DFADD/DATASET_GradTTS/valid/p398_001_grad.wav
+DFADD-DATASET_MatchaTTS-p399_1 fake DATASET_MatchaTTS p399 test EN DFADD/DATASET_MatchaTTS/test/p399_1.wav
+DFADD-DATASET_NaturalSpeech2-p399_1 fake DATASET_NaturalSpeech2 p399 test EN DFADD/DATASET_NaturalSpeech2/test/p399_1.wav
 DFADD-DATASET_PflowTTS-p399_007_pflow fake DATASET_PflowTTS p399 train EN DFADD/DATASET_PflowTTS/train/p399_007_pflow.wav
+DFADD-DATASET_StyleTTS2-p399_1 fake DATASET_StyleTTS2 p399 test EN DFADD/DATASET_StyleTTS2/test/p399_1.wav
 DFADD-DATASET_VCTK_BONAFIDE-p399_007 real DATASET_VCTK_BONAFIDE p399 test EN DFADD/DATASET_VCTK_BONAFIDE/test/p399_007.flac
 DFADD-DATASET_VCTK_BONAFIDE-p399_008 real DATASET_VCTK_BONAFIDE p399 test EN DFADD/DATASET_VCTK_BONAFIDE/test/p399_008.wav
 """,
@@ -354,6 +369,7 @@ LibriTTS-Vo-hn_sinc_nsf_hifi-9903_10003_000059_000002 fake hn_sinc_nsf_hifi 9903
         """
 MLAAD-ga-tts_models_multilingual_multi-dataset_bark-sample_book_01_f000001 fake tts_models_multilingual_multi-dataset_bark - - GA MLAAD_v5/fake/ga/tts_models_multilingual_multi-dataset_bark/sample_book_01_f000001.wav
 MLAAD-ZH-xtts_v2-abc_1 fake xtts_v2 - - ZH MLAAD_v5/fake/zh-cn/xtts_v2/abc_1.wav
+MLAAD-ZH-xtts_v2-abc_2 fake xtts_v2 - - ZH MLAAD_v5/fake/zh-cn_2/xtts_v2/abc_2.wav
 """,
         csv="MLAAD_v5.csv",
     ),
@@ -376,6 +392,8 @@ MLS-ES-1_2_3 real - 1 train ES MLS/mls_spanish/train/audio/1/2/1_2_3.flac
 SpoofCeleb-a07/id10999/AbCdEfGhIjK-00001-002 fake a07 id10999 valid - SpoofCeleb/spoofceleb/flac/development/a07/id10999/AbCdEfGhIjK-00001-002.flac
 SpoofCeleb-a00/id10001/x-1 real a00 id10001 test - SpoofCeleb/spoofceleb/flac/evaluation/a00/id10001/x-1.flac
 SpoofCeleb-a01/id10002/y-1 fake a01 id10002 train - SpoofCeleb/spoofceleb/flac/train/a01/id10002/y-1.flac
+SpoofCeleb-a02/id10002/y-1 fake a02 id10002 train - SpoofCeleb/spoofceleb/flac/train/a02/id10002/y-1.flac
+SpoofCeleb-a10/id10002/y-1 fake a10 id10002 train - SpoofCeleb/spoofceleb/flac/train/a10/id10002/y-1.flac
 """,
         lists={
             "SpoofCeleb/spoofceleb/metadata/development.csv": "file,speaker,attack\n"
@@ -383,7 +401,8 @@ SpoofCeleb-a01/id10002/y-1 fake a01 id10002 train - SpoofCeleb/spoofceleb/flac/t
             "SpoofCeleb/spoofceleb/metadata/evaluation.csv": "file,speaker,attack\n"
             "a00/id10001/x-1.flac,id10001,a00\n",
             "SpoofCeleb/spoofceleb/metadata/train.csv": "file,speaker,attack\n"
-            "a01/id10002/y-1.flac,id10002,a01\n",
+            "a01/id10002/y-1.flac,id10002,a01\n"
+            "a02/id10002/y-1.flac,id10002,a02\na10/id10002/y-1.flac,id10002,a10\n",
         },
     ),
     Case(
@@ -430,6 +449,8 @@ VoxCeleb2-Vo-hifigan-id09999-AbCdEfGhIjK-00042 fake hifigan id09999 - - VoxCeleb
         """
 WF-common_voices_prompts_from_conformer_fastspeech2_pwg_ljspeech_gen_1 fake common_voices_prompts_from_conformer_fastspeech2_pwg_ljspeech - - EN WaveFake/generated_audio/common_voices_prompts_from_conformer_fastspeech2_pwg_ljspeech/gen_1.wav
 WF-jsut_parallel_wavegan_BASIC5000_0001_gen fake jsut_parallel_wavegan - - JA WaveFake/generated_audio/jsut_parallel_wavegan/BASIC5000_0001_gen.wav
+WF-ljspeech_jsut_melgan_x fake ljspeech_jsut_melgan - - JA WaveFake/generated_audio/ljspeech_jsut_melgan/x.wav
+WF-ljspeech_melgan_LJ001-0001_gen fake ljspeech_melgan - - EN WaveFake/generated_audio/ljspeech_melgan/LJ001-0001_gen.wav
 """,
         not_listed=("WaveFake/generated_audio/jsut_parallel_wavegan/deeper/x.wav",),
     ),

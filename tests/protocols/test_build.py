@@ -102,6 +102,49 @@ def test_no_database_guesses_at_an_unknown_folder(database, path, protocols, wri
     assert "all is unknown" in err
 
 
+DSD_HEAD = "Utterence name (file name),Language,Speaker name,label,Model,subset\n"
+LISTS = {
+    "ASVspoof2021-LA": ("ASVspoof2021-LA/ASVspoof2021-LA.txt", ""),
+    "ASVspoof5": ("ASVspoof5/ASVspoof5.train.tsv", ""),
+    "Codecfake": ("Codecfake/label/train.txt", ""),
+    "DECRO": ("DECRO/petrichorwq-DECRO-dataset-6fc9884/en_dev.txt", ""),
+    "DSD": ("DSD/DSD_corpus_v1.csv", DSD_HEAD),
+    "In-the-Wild": ("In-the-Wild/release_in_the_wild/meta.csv", "file,speaker,label\n"),
+    "SpoofCeleb": ("SpoofCeleb/spoofceleb/metadata/train.csv", "file,speaker,attack\n"),
+}
+
+
+@pytest.mark.parametrize(
+    ("database", "line", "word"),
+    [
+        ("ASVspoof2021-LA", "L LA_E_1 alaw ita_tx A09 fake notrim eval", "fake"),
+        ("ASVspoof5", "T_1 TX_1 M - - - AC1 A01 spoof -", "TX"),
+        ("Codecfake", "a.wav fake 8", "8"),
+        ("Codecfake", "a.wav fake L1", "L1"),
+        ("Codecfake", "a.wav spoof 3", "spoof"),
+        ("DECRO", "u 1 - x fake", "fake"),
+        ("DSD", "a.wav,English,x,fake,VITS,train", "fake"),
+        ("DSD", "a.wav,Dutch,x,spoof,VITS,train", "Dutch"),
+        ("DSD", "a.wav,English,x,spoof,VITS,valid", "valid"),
+        ("In-the-Wild", "0.wav,X,bonafide", "bonafide"),
+        ("SpoofCeleb", "a.flac,x,b01", "b01"),
+        ("SpoofCeleb", "a.flac,x,a1", "a1"),
+        ("SpoofCeleb", "a.flac,x,", ""),
+    ],
+)
+def test_no_list_word_is_guessed_at(database, line, word, protocols, write_text, write_audio):
+    name, head = LISTS[database]
+    write_text(name, f"{head}{line}\n")
+    for file in ("Codecfake/train/a.wav", "SpoofCeleb/spoofceleb/flac/train/a.flac", "DSD/a.wav"):
+        write_audio(file)
+    status, _, err = build(protocols, database)
+    assert status == 2
+    place = f"{Path(name).name}, line {2 if head else 1}"
+    assert repr(word) in err and place in err
+    status, _, err = build(protocols, database, "--skip_unknown")
+    assert (status, "all is unknown" in err) == (2, True)
+
+
 # ---------------------------------------------------------------------- lists
 
 
@@ -249,11 +292,7 @@ def test_an_unknown_column_header_is_refused(protocols, write_text):
     assert "no column 'file'" in err
 
 
-DSD = (
-    "Utterence name (file name),Language,Speaker name,label,Model,subset\n"
-    "a.wav,English,x,bonafide,-,train\n"
-    "{name},English,x,spoof,VITS,train\n"
-)
+DSD = f"{DSD_HEAD}a.wav,English,x,bonafide,-,train\n{{name}},English,x,spoof,VITS,train\n"
 
 
 @pytest.mark.parametrize("name", ["../x/0.wav", "/x/0.wav", "", "./a.wav", "b/../a.wav", ".."])

@@ -2,11 +2,15 @@
 
 import csv
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
 
+from protocols import corpora as package
+from protocols import corpus
 from protocols.corpus import corpora
+from protocols.merge import PUBLISHED_ORDER, PUBLISHED_TESTS, published_names
 from protocols.schema import COLUMNS
 
 _spec = importlib.util.spec_from_file_location("cases", Path(__file__).with_name("cases.py"))
@@ -62,12 +66,67 @@ def test_the_miniature_gives_every_column_of_every_row(
     assert f"{len(rows)} rows" in out
 
 
-def test_every_database_of_the_release_has_a_miniature():
-    made_here = {"asterisk_prompts", "Demo"}
-    in_three_files = {"toy_example"}
-    covered = {case.database for case in CASES} | made_here | in_three_files
-    assert set(corpora()) == covered
-    assert len(covered - made_here - in_three_files) == 35
+RELEASE = {*PUBLISHED_ORDER, *PUBLISHED_TESTS, "WildSVDD", "Deepfake-Eval-2024"}
+
+
+def test_the_35_databases_of_the_release_are_there():
+    assert len(RELEASE) == 35
+    assert set(corpora()) >= RELEASE | {"toy_example"}
+
+
+def test_every_database_has_a_miniature():
+    tested_elsewhere = {"asterisk_prompts", "Demo", "toy_example"}
+    assert set(corpora()) - tested_elsewhere <= {case.database for case in CASES}
+
+
+@pytest.fixture
+def calls(tmp_path, monkeypatch):
+    """Add the README's database as a module of the package; `calls(module text)`."""
+
+    def add(text):
+        folder = tmp_path / "corpora"
+        folder.mkdir()
+        (folder / "calls.py").write_text(text)
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+        monkeypatch.delitem(sys.modules, f"{package.__name__}.calls", raising=False)
+        forget()
+
+    def forget():
+        for remembered in (corpora, corpus._prefixes):
+            remembered.cache_clear()
+
+    yield add
+    monkeypatch.undo()
+    sys.modules.pop(f"{package.__name__}.calls", None)
+    forget()
+
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+MODULE = README.partition("```python\n")[2].partition("```\n")[0]
+
+
+def test_a_database_added_as_the_readme_says_passes_all_this(
+    calls, protocols, write_audio, write_text, tmp_path, monkeypatch
+):
+    calls(MODULE)
+    case = _cases.Case("Calls", "Calls-dev-ann-7 fake - ann valid EN Calls/dev/clone/ann_7.wav")
+    with pytest.raises(AssertionError):  # it has no miniature yet
+        test_every_database_has_a_miniature()
+    monkeypatch.setattr(sys.modules[__name__], "CASES", [*CASES, case])
+    test_every_database_has_a_miniature()
+    test_the_35_databases_of_the_release_are_there()
+    test_the_miniature_gives_every_column_of_every_row(
+        case, protocols, write_audio, write_text, tmp_path
+    )
+    assert corpus.database_of("Calls-dev-ann-7") == "Calls"
+
+
+@pytest.mark.parametrize("role", ["train", "test"])
+def test_the_published_lists_stay_as_published_whatever_a_new_database_calls_its_role(role, calls):
+    before = [published_names(role) for role in ("train", "test")]
+    calls(MODULE.replace("    link=", f'    role="{role}",\n    link='))
+    assert corpora()["Calls"].role == role
+    assert [published_names(role) for role in ("train", "test")] == before
 
 
 def test_the_toy_example_is_written_as_three_files(protocols, write_audio, write_text, tmp_path):
@@ -96,4 +155,5 @@ def test_the_toy_example_is_written_as_three_files(protocols, write_audio, write
 def test_the_102_fleurs_folders_have_102_codes():
     from protocols.corpora.fleurs import CODES
 
+    assert list(CODES) == _cases.FLEURS_FOLDERS.split()
     assert len(CODES) == len(set(CODES.values())) == 102
