@@ -15,12 +15,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from speechbrain import Brain, Stage
+from speechbrain.utils.checkpoints import Checkpoint
 
 from augment.batched import apply as rawboost_on_device
 from dataio.dataset import WaveformBatch
-from metrics.rates import NOWHERE, eer
+from metrics.rates import NOWHERE, ErrorRate, eer
 from models.detector import Detector, DetectorOutput
 from models.distributed import World, gather_objects, sum_over_ranks
+from models.optimizer import make_optimizer, reapply, refuse_other_part, settings, trained_part
 from models.precision import autocast
 from models.train_log import TrainLog
 from models.train_state import TrainState
@@ -134,8 +136,8 @@ class DetectorBrain(Brain):
         self._step_nonfinite |= not bool(torch.isfinite(loss))
 
     def on_fit_batch_start(self, batch: MicroBatch, should_step: bool) -> None:
-        for bad in batch.data.bad:
-            self._step_bad[bad.id] = bad.reason
+        self._step_planned = batch.step_rows
+        self._note_bad_files(batch.data)
         if should_step:
             schedule = self.hparams.lr_schedule
             schedule.current_step = (
@@ -161,26 +163,29 @@ class DetectorBrain(Brain):
         )
         self._hold_frozen_part()
         self.scaler.unscale_(self.optimizer)
+        self._average_over_rows_read(int(rows))
         limit = self.max_grad_norm if self.max_grad_norm > 0 else math.inf
         norm = float(torch.nn.utils.clip_grad_norm_(self.detector.detection_parameters(), limit))
-        if nonfinite:
-            self._skip_step()
-        elif self.scaler.is_enabled() or math.isfinite(norm):
-            self.scaler.step(self.optimizer)  # skips by itself when fp16 gradients overflow
+        # DDP has summed the gradients, so their norm is every rank's.
+        if nonfinite or not math.isfinite(norm):
+            self._skip_step(overflow=self.scaler.is_enabled() and not nonfinite)
         else:
-            self._skip_step()
+            self.state.skipped_in_a_row = 0
+            if rows:
+                self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         self.optimizer_step += 1
         self._count_step(loss, int(rows), seconds, norm, finite=not nonfinite)
         if bad:
-            self._count_bad_files()
+            self._count_bad_files(self.state.bad_files, self.hparams.train_csv)
         self._reset_step()
 
     def _reset_step(self) -> None:
         """This rank's share of the optimiser step under way."""
         self._step_loss = 0.0  # summed cross-entropy
         self._step_rows = 0
+        self._step_planned = 0  # rows of all ranks, those that will not read included
         self._step_seconds = 0.0
         self._step_nonfinite = False
         self._step_bad: dict[str, str] = {}
@@ -193,22 +198,41 @@ class DetectorBrain(Brain):
             for parameter in self.held:
                 parameter.grad = None
 
-    def _skip_step(self) -> None:
-        self.state.nonfinite_steps += 1
-        self.state.nonfinite_total += 1
-        logger.warning(
-            "optimiser step %d skipped: its loss or gradient is not finite"
-            " (%d since the last validation)",
+    def _average_over_rows_read(self, rows: int) -> None:
+        """Divide the gradient by the rows read; `compute_objectives` knew only those planned."""
+        if rows not in (0, self._step_planned):
+            parameters = self.detector.detection_parameters()
+            gradients = [p.grad for p in parameters if p.grad is not None]
+            torch._foreach_mul_(gradients, self._step_planned / rows)
+
+    def _skip_step(self, *, overflow: bool) -> None:
+        """Count a step that is skipped; UserError past `nonfinite_patience`.
+
+        A lone overflow of fp16 gradients is how the loss scale finds its size, so `overflow` steps
+        use up patience in an unbroken row only.
+        """
+        state, patience = self.state, self.nonfinite_patience
+        state.skipped_steps += 1
+        state.skipped_total += 1
+        state.skipped_in_a_row += 1
+        state.nonfinite_steps += not overflow
+        logger.log(
+            logging.INFO if overflow else logging.WARNING,
+            "optimiser step %d skipped: its %s not finite (%d skipped since the last validation)",
             self.optimizer_step,
-            self.state.nonfinite_steps,
+            "fp16 gradients are" if overflow else "loss or gradient is",
+            state.skipped_steps,
         )
-        if self.state.nonfinite_steps > self.nonfinite_patience:
-            raise UserError(
-                f"training stopped at optimiser step {self.optimizer_step}:"
-                f" {self.state.nonfinite_steps} steps had a non-finite loss"
-                f" (nonfinite_patience {self.nonfinite_patience});"
-                " lower lr, or use --precision fp32 or bf16"
-            )
+        if state.nonfinite_steps > patience:
+            what = f"{state.nonfinite_steps} steps had a non-finite loss or gradient"
+        elif state.skipped_in_a_row > patience:
+            what = f"{state.skipped_in_a_row} steps in a row had non-finite gradients"
+        else:
+            return
+        raise UserError(
+            f"training stopped at optimiser step {self.optimizer_step}: {what}"
+            f" (nonfinite_patience {patience}); lower lr, or use --precision fp32 or bf16"
+        )
 
     def _count_step(
         self, loss: float, rows: int, seconds: float, norm: float, finite: bool
@@ -219,7 +243,7 @@ class DetectorBrain(Brain):
             state.loss_sum += loss
             state.row_count += rows
         scalars = {"loss_scale": self.scaler.get_scale()} if self.scaler.is_enabled() else {}
-        self.log.step(
+        state.scalars = self.log.step(
             self.optimizer_step,
             loss=loss / max(rows, 1),
             lr=self.optimizer.param_groups[0]["lr"],
@@ -228,19 +252,24 @@ class DetectorBrain(Brain):
             **scalars,
         )
 
-    def _count_bad_files(self) -> None:
+    def _note_bad_files(self, batch: WaveformBatch) -> None:
+        for bad in batch.bad:
+            self._step_bad[bad.id] = bad.reason
+
+    def _count_bad_files(self, known: dict[str, str], csv: str) -> None:
+        """Add the files of `csv` that failed on any rank to `known`; UserError past the limit."""
         for found in gather_objects(self._step_bad):
             for name, reason in found.items():
-                if name not in self.state.bad_files:
-                    logger.warning("file %s is left out: %s", name, reason)
-                self.state.bad_files[name] = reason
-        bad = self.state.bad_files
-        if len(bad) > self.hparams.max_bad_files:
-            name, reason = list(bad.items())[-1]
+                if name not in known:
+                    logger.warning("file %s of %s is left out: %s", name, csv, reason)
+                known[name] = reason
+        self._step_bad = {}
+        if len(known) > self.hparams.max_bad_files:
+            name, reason = list(known.items())[-1]
             raise UserError(
-                f"{len(bad)} training files cannot be read (max_bad_files"
+                f"{len(known)} files of {csv} cannot be read (max_bad_files"
                 f" {self.hparams.max_bad_files}), the last one {name}: {reason};"
-                " run `python -m protocols check` on the training CSV"
+                " run `python -m protocols check` on this CSV"
             )
 
     def on_fit_batch_end(self, batch: MicroBatch, outputs, loss: torch.Tensor, should_step: bool):
@@ -252,7 +281,11 @@ class DetectorBrain(Brain):
 
     def init_optimizers(self) -> None:
         """One optimiser, over the parameters that detection trains and no others."""
-        self.optimizer = self.opt_class(self.detector.detection_parameters())
+        self.optimizer = make_optimizer(
+            self.detector,
+            self.opt_class,
+            remove_vector_weight_decay=self.remove_vector_weight_decay,
+        )
         self.optimizers_dict = {"opt_class": self.optimizer}
         self.checkpointer.add_recoverable("optimizer", self.optimizer)
 
@@ -264,9 +297,21 @@ class DetectorBrain(Brain):
         self.checkpointer.remove_partial()
         checkpoint = self.checkpointer.newest_intact()
         if checkpoint is not None:
-            self.checkpointer.load_checkpoint(checkpoint)
-            logger.info("resuming at optimiser step %d (%s)", self.optimizer_step, checkpoint.path)
-        self.log.open(self.optimizer_step)
+            self._resume(checkpoint)
+        validated = [row["optimizer_step"] for row in self.state.validations]
+        pending = self.optimizer_step not in validated
+        self.log.open(self.optimizer_step, again=self.state.scalars if pending else None)
+
+    def _resume(self, checkpoint: Checkpoint) -> None:
+        """Load a checkpoint, under the optimiser's hyper-parameters as they are asked for now."""
+        former = checkpoint.meta.get("trained_part")
+        if former is not None:
+            refuse_other_part(former, self._trained_part(), checkpoint.path)
+        wanted = settings(self.optimizer)
+        self.checkpointer.load_checkpoint(checkpoint)
+        logger.info("resuming at optimiser step %d (%s)", self.optimizer_step, checkpoint.path)
+        for key, (before, now) in reapply(self.optimizer, wanted).items():
+            logger.info("the optimiser's %s is %s from here on, %s before", key, now, before)
 
     def make_dataloader(self, dataset, stage, **_):
         """The streams are loaders already, with their place in the data kept in the state."""
@@ -309,6 +354,9 @@ class DetectorBrain(Brain):
         if stage == Stage.TRAIN:
             self._plan_stretch()
             self._reset_step()
+            # SpeechBrain steps where `step` is a multiple of the factor, which may have changed
+            # since the checkpoint; the stream begins with a whole optimiser step.
+            self.step -= self.step % self.grad_accumulation_factor
             self.log.start_bar("train", done=self.step, more=len(self.train_stream))
         else:
             self._validation = []
@@ -326,8 +374,7 @@ class DetectorBrain(Brain):
 
     def evaluate_batch(self, batch: WaveformBatch, stage: Stage) -> torch.Tensor:
         """As SpeechBrain's; a batch whose every file is unreadable has no loss."""
-        for bad in batch.bad:
-            self._step_bad[bad.id] = f"validation: {bad.reason}"
+        self._note_bad_files(batch)
         loss = super().evaluate_batch(batch, stage) if len(batch) else torch.zeros(())
         self.log.advance()
         return loss
@@ -343,11 +390,11 @@ class DetectorBrain(Brain):
     def _validate(self) -> None:
         """A row of the validation table, a `best` checkpoint if it is one, a `last` one."""
         state = self.state
+        self._count_bad_files(state.bad_valid_files, self.hparams.valid_csv)
         logits, labels = self._gather_validation()
-        self._count_bad_files()
         scores = logits[:, REAL] - logits[:, FAKE]
         loss = float(F.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels)))
-        error = eer(scores, labels) if np.isfinite(scores).all() else NOWHERE
+        error = validation_eer(scores, labels)
         row = {
             "validation": len(state.validations) + 1,
             "pass": state.position.pass_index + 1,
@@ -357,12 +404,13 @@ class DetectorBrain(Brain):
             "valid_loss": loss,
             "valid_eer": error.rate,
             "threshold": error.threshold,
-            "skipped_steps": state.nonfinite_steps,
-            "bad_files": len(state.bad_files),
+            "skipped_steps": state.skipped_steps,
+            "bad_files": len(state.bad_files) + len(state.bad_valid_files),
             "train_hours": state.audio_seconds / 3600,
         }
         state.validations.append(row)
-        state.loss_sum, state.row_count, state.nonfinite_steps = 0.0, 0, 0
+        state.loss_sum, state.row_count = 0.0, 0
+        state.skipped_steps, state.nonfinite_steps = 0, 0
         state.stretch_end = None
         self.log.validation(state.validations, scores, labels)
         if error.rate < (math.inf if state.best_eer is None else state.best_eer):
@@ -374,6 +422,11 @@ class DetectorBrain(Brain):
     def _gather_validation(self) -> tuple[np.ndarray, np.ndarray]:
         """Logits (N, 2) and labels (N,) of the whole validation set in row order, on every rank."""
         shares = [part for share in gather_objects(self._validation) for part in share]
+        if not shares:
+            raise UserError(
+                f"no file of {self.hparams.valid_csv} can be read:"
+                " run `python -m protocols check` on this CSV"
+            )
         rows, logits, labels = (np.concatenate(column) for column in zip(*shares, strict=True))
         order = np.argsort(rows, kind="stable")
         return logits[order], labels[order].astype(np.int64)
@@ -387,7 +440,17 @@ class DetectorBrain(Brain):
         self.checkpointer.save_whole(f"step{self.optimizer_step:08d}-{moment}", meta)
 
     def _identity(self) -> dict:
-        return {"model": self.hparams.model, "ssl_engine": self.hparams.ssl_engine}
+        return {
+            "model": self.hparams.model,
+            "ssl_engine": self.hparams.ssl_engine,
+            "trained_part": self._trained_part(),
+        }
+
+    def _trained_part(self) -> dict:
+        names = ("freeze_front_end", "freeze_until_step", "ssl_engine")
+        options = {name: getattr(self.hparams, name) for name in names}
+        options["remove_vector_weight_decay"] = self.remove_vector_weight_decay
+        return trained_part(self.optimizer, self.detector, options)
 
     def _should_save_intra_epoch_ckpt(self, last_ckpt_time: float, steps_since_ckpt: int) -> bool:
         """Only between optimiser steps: half-accumulated gradients are not saved."""
@@ -396,6 +459,18 @@ class DetectorBrain(Brain):
 
     def _save_intra_epoch_ckpt(self) -> None:
         self.save_last("training")
+
+
+def validation_eer(scores: np.ndarray, labels: np.ndarray) -> ErrorRate:
+    """EER of scores (N,), labels (N,); NaN, with a warning, where there is none to compute."""
+    missing = int((~np.isfinite(scores)).sum())
+    error = NOWHERE if missing else eer(scores, labels)
+    if missing:
+        logger.warning("no validation EER: %d of %d scores are not finite", missing, len(scores))
+    elif math.isnan(error.rate):
+        absent = "real" if not (labels == REAL).any() else "fake"
+        logger.warning("no validation EER: no %s file of the validation set was read", absent)
+    return error
 
 
 def draw_seed(seed: int, draw: tuple[int, int]) -> int:

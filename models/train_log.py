@@ -57,15 +57,20 @@ class TrainLog:
         self._last = (time.monotonic(), 0.0)
         self._audio_seconds = 0.0
 
-    def open(self, first_step: int) -> None:
-        """Start TensorBoard at `first_step`, the optimiser step that training goes on from."""
-        if self.active:
-            from torch.utils.tensorboard import SummaryWriter
+    def open(self, step: int, *, again: dict[str, float] | None = None) -> None:
+        """Start TensorBoard behind `step`, the last optimiser step of the checkpoint.
 
-            self.writer = SummaryWriter(
-                str(self.folder / "train_steps_log"),
-                purge_step=first_step + 1,
-            )
+        With `again`, that step's scalars, its validation is yet to come: all that is shown of the
+        step is dropped, since a killed run may have shown the validation, and `again` written anew.
+        """
+        if not self.active:
+            return
+        from torch.utils.tensorboard import SummaryWriter
+
+        purge_step = step + 1 if again is None else step
+        self.writer = SummaryWriter(str(self.folder / "train_steps_log"), purge_step=purge_step)
+        if again:
+            self._write(step, again)
 
     def start_bar(self, name: str, *, done: int, more: int) -> None:
         from tqdm import tqdm
@@ -87,21 +92,29 @@ class TrainLog:
         if self.bar is not None:
             self.bar.close()
 
-    def step(self, step: int, *, audio_seconds: float, **scalars: float) -> None:
-        """One optimiser step of all ranks: `loss`, `lr`, `grad_norm`, seconds of audio."""
+    def step(self, step: int, *, audio_seconds: float, **scalars: float) -> dict[str, float]:
+        """One optimiser step of all ranks: `loss`, `lr`, `grad_norm`, seconds of audio.
+
+        Returns the scalars to show again should a resumed run have to (see `open`).
+        """
         self._audio_seconds += audio_seconds
+        shown = {**scalars, "audio_s_per_s": self._rate()}
         if not self.active:
-            return
-        if step % self.interval == 0:
-            for name, value in {**scalars, "audio_s_per_s": self._rate()}.items():
-                self.writer.add_scalar(f"train/{name}", value, step)
+            return shown
+        self._write(step, shown)
         if self.bar is not None:
             self.bar.set_postfix(
                 loss=f"{scalars['loss']:.4f}",
                 lr=f"{scalars['lr']:.2e}",
-                audio=f"{self._rate():.0f} s/s",
+                audio=f"{shown['audio_s_per_s']:.0f} s/s",
                 refresh=False,
             )
+        return shown
+
+    def _write(self, step: int, scalars: dict[str, float]) -> None:
+        if step % self.interval == 0:
+            for name, value in scalars.items():
+                self.writer.add_scalar(f"train/{name}", value, step)
 
     def _rate(self) -> float:
         """Seconds of audio trained on per second since this stretch began."""
@@ -119,9 +132,9 @@ class TrainLog:
         self.writer.add_scalar("valid/eer", row["valid_eer"], step)
         finite = np.isfinite(scores)
         for name, label in (("real", 1), ("fake", 0)):
-            self.writer.add_histogram(
-                f"valid/score_{name}", scores[finite & (labels == label)], step
-            )
+            shown = scores[finite & (labels == label)]
+            if len(shown):
+                self.writer.add_histogram(f"valid/score_{name}", shown, step)
         logger.info(
             "validation %d at step %d: loss %.4f, EER %.2f %%",
             row["validation"],

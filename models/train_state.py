@@ -29,9 +29,13 @@ class TrainState:
     loss_sum: float = 0.0  # cross-entropy over the rows since the last validation, all ranks
     row_count: int = 0
     audio_seconds: float = 0.0  # trained on, since the start
-    nonfinite_steps: int = 0  # skipped since the last validation
-    nonfinite_total: int = 0
-    bad_files: dict[str, str] = field(default_factory=dict)  # ID -> reason
+    skipped_steps: int = 0  # since the last validation, for a non-finite loss or gradient
+    nonfinite_steps: int = 0  # those of them that are no overflow under fp16's loss scaling
+    skipped_in_a_row: int = 0
+    skipped_total: int = 0
+    scalars: dict[str, float] = field(default_factory=dict)  # of the last step, as TensorBoard's
+    bad_files: dict[str, str] = field(default_factory=dict)  # of the training set: ID -> reason
+    bad_valid_files: dict[str, str] = field(default_factory=dict)
     best_eer: float | None = None
     validations: list[dict] = field(default_factory=list)  # a row each, as exp_log.txt shows them
 

@@ -93,12 +93,14 @@ class TrainStream:
         """Micro-batches of this rank in the planned segment."""
         if self.finished:
             return 0
-        steps_a_pass = n_steps(
-            len(self.plan), world=self.world.size, accumulation=self.accumulation
-        )
-        passes_left = self.number_of_passes - self.position.pass_index
-        left = passes_left * steps_a_pass - self.position.micro // self.micro_per_step
+        # The position may be no multiple of the step: another number of ranks may have left it.
+        here = self._steps_of(len(self.plan) - self.position.micro)
+        passes_to_come = self.number_of_passes - self.position.pass_index - 1
+        left = here + passes_to_come * self._steps_of(len(self.plan))
         return min(self.max_steps, left) * self.accumulation
+
+    def _steps_of(self, batches: int) -> int:
+        return n_steps(batches, world=self.world.size, accumulation=self.accumulation)
 
     def __iter__(self) -> Iterator[MicroBatch]:
         notes: list[

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.faults import quick_scaler
 from support.runs import run_main
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -26,6 +27,7 @@ def command(corpus: Path, base: Path, **options) -> list[str]:
         "optimizer_step_limit": STEPS,
         "valid_step": VALID_STEP,
         "max_batch_length": 6,
+        "valid_batch_length": 4,
         "train_crop_seconds": [0.5, 0.8],
         "use_da": True,
         "warmup": 2,
@@ -38,18 +40,25 @@ def command(corpus: Path, base: Path, **options) -> list[str]:
     return ["hparams/w2v_tiny.yaml", *words]
 
 
-def outcome(base: Path) -> tuple[dict, str, list]:
-    """Final weights, validation table, and the training losses as TensorBoard shows them."""
+def outcome(base: Path) -> tuple[dict, str, dict]:
+    """Final weights, validation table, and what TensorBoard shows: (step, value) by tag."""
     folder = base / "Log/exps/exp_w2v_tiny_default"
     (last,) = (folder / "save").glob(f"CKPT+last-step{STEPS:08d}-validated*")
     events = EventAccumulator(str(folder / "train_steps_log")).Reload()
-    losses = [(event.step, event.value) for event in events.Scalars("train/loss")]
-    return torch.load(last / "ssl.ckpt"), (folder / "exp_log.txt").read_text(), losses
+    shown = {
+        **{tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.scalars.Keys()},
+        **{tag: [e.step for e in events.Histograms(tag)] for tag in events.histograms.Keys()},
+    }
+    # A speed is another in each run.
+    shown["train/audio_s_per_s"] = [step for step, _ in shown["train/audio_s_per_s"]]
+    return torch.load(last / "ssl.ckpt"), (folder / "exp_log.txt").read_text(), shown
 
 
 def assert_same(found: tuple, expected: tuple) -> None:
     assert found[1] == expected[1], "validation tables differ"
-    assert found[2] == expected[2], "TensorBoard shows a gap, a repeat or another loss"
+    assert found[2].keys() == expected[2].keys()
+    for tag, points in expected[2].items():
+        assert found[2][tag] == points, f"TensorBoard's {tag} has a gap, a repeat or another value"
     assert found[0].keys() == expected[0].keys()
     for name, tensor in expected[0].items():
         assert torch.equal(found[0][name], tensor), f"{name} differs"
@@ -61,18 +70,41 @@ VARIANTS = {
     "accumulation, loss scaling": ({"grad_accumulation_factor": 2, "precision": "fp16"}, 1),
     "two processes": ({}, 2),
 }
+# In turn, on one life after the other; where there are two ranks, the last one may be the victim.
 KILLS = ("step:3", "checkpoint:5", "rename:2", "validation:1", "step:1", "checkpoint:1")
+ON_THE_LAST_RANK = ("validation:1", "step:1")
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_run_killed_again_and_again_ends_bit_identical(variant, toy_corpus, tmp_path):
     options, ranks = VARIANTS[variant]
-    assert run_main(command(toy_corpus, tmp_path / "whole", **options), ranks=ranks) == 0
+    how = {"ranks": ranks, "prepare": quick_scaler}
+    assert run_main(command(toy_corpus, tmp_path / "whole", **options), **how) == 0
     killed = command(toy_corpus, tmp_path / "killed", **options)
     for die in KILLS:
-        assert run_main(killed, ranks=ranks, die=die) != 0, f"{die} did not kill the run"
-    assert run_main(killed, ranks=ranks) == 0
-    assert_same(outcome(tmp_path / "killed"), outcome(tmp_path / "whole"))
+        rank = ranks - 1 if die in ON_THE_LAST_RANK else 0
+        status = run_main(killed, die=die, die_rank=rank, **how)
+        assert status != 0, f"{die} did not kill the run"
+    assert run_main(killed, **how) == 0
+    whole = outcome(tmp_path / "whole")
+    assert_same(outcome(tmp_path / "killed"), whole)
+    if "precision" in options:
+        assert len({scale for _, scale in whole[2]["train/loss_scale"]}) > 1, "nothing to resume"
+
+
+def test_a_run_of_two_processes_goes_on_in_one_with_twice_the_accumulation(toy_corpus, tmp_path):
+    """The steps are the same; the checkpoint's count of batches, 3, no multiple of the factor."""
+    options = {"ckpt_interval_steps": 3}
+    whole = command(toy_corpus, tmp_path / "whole", grad_accumulation_factor=2, **options)
+    assert run_main(whole) == 0
+    assert run_main(command(toy_corpus, tmp_path / "moved", **options), ranks=2, die="step:4") != 0
+    moved = command(toy_corpus, tmp_path / "moved", grad_accumulation_factor=2, **options)
+    assert run_main(moved) == 0
+    (_, _, one), (_, _, two) = outcome(tmp_path / "whole"), outcome(tmp_path / "moved")
+    assert [step for step, _ in two["train/loss"]] == [step for step, _ in one["train/loss"]]
+    for tag, within in (("train/loss", 1e-5), ("valid/loss", 1e-5), ("train/grad_norm", 1e-3)):
+        expected = [value for _, value in one[tag]]
+        assert [value for _, value in two[tag]] == pytest.approx(expected, abs=within), tag
 
 
 def test_kills_at_random_moments_change_nothing(toy_corpus, tmp_path):

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -21,27 +22,40 @@ _CONTEXT.set_forkserver_preload(
         "speechbrain.nnet.schedulers",
         "torch.utils.tensorboard",
         "support.runs",
+        "support.faults",
     ]
 )
 TIMEOUT = 240  # s; a run that takes longer hangs
 
 
 def run_main(
-    arguments: list[str], *, ranks: int = 1, die: str = "", after: float = 0, late: float = 0
+    arguments: list[str],
+    *,
+    ranks: int = 1,
+    die: str = "",
+    die_rank: int = 0,
+    after: float = 0,
+    late: float = 0,
+    prepare: Callable[[], None] | None = None,
 ) -> int:
     """Run `main.py arguments` on `ranks` gloo processes; the exit status, -9 when killed.
 
-    `die` = "what:n" kills rank 0 at the n-th "step", "validation", "score" batch, "checkpoint"
-    (half a file is written) or "rename"; `after` > 0 kills it after so many seconds. Its partners
-    die with it, as under torchrun. `late` > 0: the last rank comes so many seconds later than the
-    others to the batches it scores.
+    `die` = "what:n" kills rank `die_rank` at the n-th "step", "validation", "score" batch,
+    "checkpoint" (half a file is written) or "rename"; `after` > 0 kills it after so many seconds.
+    Its partners die with it, as under torchrun. `late` > 0: the last rank comes so many seconds
+    later than the others to the batches it scores. `prepare` (support.faults) is called in every
+    process first.
     """
     port = free_port()
     processes = [
         _CONTEXT.Process(
             target=_child,
             args=(arguments, rank, ranks, port),
-            kwargs={"die": "" if rank else die, "late": late if rank == ranks - 1 else 0},
+            kwargs={
+                "die": die if rank == die_rank else "",
+                "late": late if rank == ranks - 1 else 0,
+                "prepare": prepare,
+            },
         )
         for rank in range(ranks)
     ]
@@ -64,7 +78,14 @@ def run_main(
 
 
 def _child(
-    arguments: list[str], rank: int, ranks: int, port: int, *, die: str, late: float
+    arguments: list[str],
+    rank: int,
+    ranks: int,
+    port: int,
+    *,
+    die: str,
+    late: float,
+    prepare: Callable[[], None] | None,
 ) -> None:
     import torch
 
@@ -76,6 +97,8 @@ def _child(
         names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": ranks}
         os.environ.update({name: str(value) for name, value in names.items()})
         os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    if prepare is not None:
+        prepare()
     if die:
         what, count = die.split(":")
         _arm(what, int(count))

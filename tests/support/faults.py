@@ -1,0 +1,33 @@
+"""What a test does to a run in a process of its own before it starts (`run_main(prepare=...)`)."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from pathlib import Path
+
+import torch
+
+
+def quick_scaler() -> None:
+    """A loss scale that grows at every other step, so that a run of few steps shows its state."""
+    torch.GradScaler = functools.partial(torch.GradScaler, growth_interval=2)
+
+
+def spoil_loss(*, rank: int, step: int, weights: Path) -> None:
+    """One rank's loss of one optimiser step is NaN; each rank leaves its last weights behind."""
+    from models.brain import DetectorBrain
+
+    objectives, fit = DetectorBrain.compute_objectives, DetectorBrain.fit_stream
+
+    def spoilt(brain, predictions, batch, stage):
+        loss = objectives(brain, predictions, batch, stage)
+        here = (brain.world.rank, brain.optimizer_step, stage.name) == (rank, step, "TRAIN")
+        return loss * math.nan if here else loss
+
+    def fit_and_tell(brain, *streams):
+        fit(brain, *streams)
+        torch.save(brain.detector.state_dict(), weights / f"rank{os.environ.get('RANK', 0)}.pt")
+
+    DetectorBrain.compute_objectives, DetectorBrain.fit_stream = spoilt, fit_and_tell
