@@ -28,7 +28,6 @@ CHOICES = {
 }
 PRECISION_FLAGS = {"auto_mix_prec": "fp16", "bfloat16_mix_prec": "bf16"}
 CKPT_INTERVALS = ("ckpt_interval_minutes", "ckpt_interval_steps")
-NULLABLE = frozenset({"min_duration"})  # keys with a number by default that may be null
 
 # Options of speechbrain.utils.run_opts.RunOptions that have no key in the recipe. Written out
 # because importing SpeechBrain takes seconds that scoring one file should not pay; a test keeps it
@@ -118,10 +117,9 @@ def load_hparams(
     from hyperpyyaml import load_hyperpyyaml, resolve_references
 
     tree, run_options = read_yaml(RECIPE), {}
-    known, numbers = set(tree), {key for key, value in tree.items() if _is_number(value)}
+    known = set(tree)
     for where, layer in _layers(Path(yaml_path), parse_overrides(arguments)):
         _refuse_unknown_keys(layer, known, where)
-        _refuse_other_than_numbers(layer, numbers, where)
         layer = _one_interval(_named_precision(layer, where), where)
         merge(tree, {key: value for key, value in layer.items() if key in known})
         run_options |= {key: value for key, value in layer.items() if key in RUN_OPTIONS}
@@ -182,23 +180,11 @@ def _named_precision(layer: dict, where: str) -> dict:
 
 def _one_interval(layer: dict, where: str) -> dict:
     """The layer, switching off the `last` checkpoints' other interval, which it does not name."""
-    given = [key for key in CKPT_INTERVALS if _is_number(layer.get(key)) and layer[key] > 0]
+    values = {key: layer.get(key) for key in CKPT_INTERVALS}
+    given = [key for key, n in values.items() if isinstance(n, (int, float)) and n > 0]
     if len(given) == 2:
         raise UserError(f"{' and '.join(given)} are both given in {where}: give one of them")
     return {**dict.fromkeys(set(CKPT_INTERVALS) - set(given), 0), **layer} if given else layer
-
-
-def _refuse_other_than_numbers(layer: dict, numbers: set[str], where: str) -> None:
-    for key, value in layer.items():
-        if key in numbers and not (_is_number(value) or _tag(value)):
-            if value is None and key in NULLABLE:
-                continue
-            shown = "null" if value is None else repr(value)
-            raise UserError(f"{key} is {shown} in {where}: expected a number")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _check_choices(hparams: dict, run_options: dict) -> None:

@@ -310,8 +310,7 @@ class DetectorBrain(Brain):
         wanted = settings(self.optimizer)
         self.checkpointer.load_checkpoint(checkpoint)
         logger.info("resuming at optimiser step %d (%s)", self.optimizer_step, checkpoint.path)
-        for key, (before, now) in reapply(self.optimizer, wanted).items():
-            logger.info("the optimiser's %s is %s from here on, %s before", key, now, before)
+        reapply(self.optimizer, wanted)
 
     def make_dataloader(self, dataset, stage, **_):
         """The streams are loaders already, with their place in the data kept in the state."""

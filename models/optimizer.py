@@ -30,17 +30,10 @@ def settings(optimizer: torch.optim.Optimizer) -> list[dict]:
     ]
 
 
-def reapply(optimizer: torch.optim.Optimizer, wanted: list[dict]) -> dict[str, tuple]:
-    """Set what loading a checkpoint has set back; name -> (former, wanted) of what differed."""
-    changed = {}
-    for group, former, now in zip(
-        optimizer.param_groups, settings(optimizer), wanted, strict=True
-    ):
+def reapply(optimizer: torch.optim.Optimizer, wanted: list[dict]) -> None:
+    """Set the hyper-parameters that loading a checkpoint has set back."""
+    for group, now in zip(optimizer.param_groups, wanted, strict=True):
         group.update(now)
-        changed.update({
-            key: (former.get(key), value) for key, value in now.items() if former.get(key) != value
-        })
-    return changed
 
 
 def trained_part(optimizer: torch.optim.Optimizer, detector: Detector, options: dict) -> dict:

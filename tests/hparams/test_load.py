@@ -110,11 +110,46 @@ def test_the_resolved_yaml_of_a_run_starts_the_same_run(tmp_path):
         (["stray"], "unexpected argument 'stray'"),
         (["--lr", "[1"], "--lr: cannot read '[1'"),
         (["--model", "mms_3b"], "unknown model 'mms_3b'"),
+        (["--optimizer_step_limit", "null"], "optimizer_step_limit is None: expected a whole"),
+        (
+            ["--ckpt_interval_steps", "5", "--ckpt_interval_minutes", "5"],
+            "ckpt_interval_minutes and ckpt_interval_steps are both given",
+        ),
+        (["--auto_mix_prec", "--precision", "bf16"], "auto_mix_prec in the command line means"),
     ],
 )
 def test_a_wrong_option_is_named(arguments, message):
     with pytest.raises(UserError, match=re.escape(message)):
         load("hparams/mms_300m.yaml", *arguments)
+
+
+@pytest.mark.parametrize(
+    "option, precision", [("--bfloat16_mix_prec", "bf16"), ("--auto_mix_prec", "fp16")]
+)
+def test_speechbrains_older_flags_name_a_precision(option, precision):
+    hparams, run_options, text = load("hparams/w2v_tiny.yaml", option)
+    assert hparams["precision"] == precision and f"precision: {precision}" in text
+    assert run_options == {}
+
+
+def test_the_checkpoint_interval_given_last_switches_the_other_off(tmp_path):
+    own = tmp_path / "mine.yaml"
+    own.write_text("model: mms_300m\nckpt_interval_steps: 7\n")
+
+    def intervals(*options):
+        hparams, *_ = load_hparams(own, ["--base_path=/b", *options], objects=False)
+        return hparams["ckpt_interval_minutes"], hparams["ckpt_interval_steps"]
+
+    assert intervals() == (0, 7)
+    assert intervals("--ckpt_interval_minutes=5") == (5, 0)
+    assert intervals("--ckpt_interval_steps=9") == (0, 9)
+
+
+def test_a_run_option_in_a_users_yaml_counts(tmp_path):
+    own = tmp_path / "mine.yaml"
+    own.write_text("model: mms_300m\ndevice: cpu\ndebug: True\n")
+    _, run_options, _ = load_hparams(own, ["--base_path=/b", "--debug=False"], objects=False)
+    assert run_options == {"device": "cpu", "debug": False}
 
 
 def test_an_unset_base_path_is_named():

@@ -75,6 +75,12 @@ def test_the_length_is_the_number_of_batches_to_come():
     assert len(stream(steps=3)) == len(list(stream(steps=3))) == 3
 
 
+def test_the_length_is_right_behind_a_position_that_other_ranks_left():
+    for micro in range(len(stream().plan)):
+        rest = stream(size=2, accumulation=2, position=Position(0, micro))
+        assert len(rest) == len(list(rest)), micro
+
+
 def test_the_fingerprint_follows_the_data():
     other = BatchPlan(DURATIONS[:-1], max_batch_length=6, num_buckets=4, seed=3)
     changed = stream()

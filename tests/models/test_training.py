@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import functools
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
+from support.faults import spoil_loss
 from support.runs import free_port, run_main
 from support.training import make_run, toy_arguments
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -38,19 +40,45 @@ def table(base: Path, folder: Path = Path(EXPERIMENT)) -> list[dict]:
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one_with_the_same_global_batches(toy_corpus, tmp_path):
-    """With dropout, random crops and RawBoost on; 18 rows leave the ranks uneven shares."""
+def test_two_processes_equal_one_with_the_same_global_batches(corpus, tmp_path):
+    """With dropout, random crops and RawBoost on; 18 rows leave the ranks uneven shares, of which
+    one does not read; a few validation labels are turned, so that the EER is no trivial one."""
+    (corpus / "Data/Toy/train/003.wav").write_bytes(b"RIFF, but not for long")
+    rewrite(corpus, turn_labels(0, 1, 3), "valid")
     options = {"use_da": True, "train_crop_seconds": [0.5, 0.8], "optimizer_step_limit": 10}
+    options["valid_batch_length"] = 4
     for name, ranks, accumulation in (("one", 1, 2), ("two", 2, 1)):
         words = toy_arguments(
-            toy_corpus, tmp_path / name, **options, grad_accumulation_factor=accumulation
+            corpus, tmp_path / name, **options, grad_accumulation_factor=accumulation
         )
         assert run_main(["hparams/w2v_tiny.yaml", *words], ranks=ranks) == 0
     assert len(losses(tmp_path / "one")) == 10
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=1e-5)
     for one, two in zip(table(tmp_path / "one"), table(tmp_path / "two"), strict=True):
         assert two["valid_eer"] == one["valid_eer"]
+        assert two["bad_files"] == one["bad_files"] == "1"
+        assert 0 < float(one["valid_eer"]) < 1
         assert float(two["valid_loss"]) == pytest.approx(float(one["valid_loss"]), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_a_fault_of_one_rank_is_the_step_of_all(corpus, tmp_path):
+    """A NaN loss and an unreadable file of one rank: both ranks skip, and end with one model."""
+    (corpus / "Data/Toy/train/003.wav").write_bytes(b"RIFF, but not for long")
+    words = toy_arguments(corpus, tmp_path, max_bad_files=1, number_of_epochs=2, lr=1e-3)
+    spoil = functools.partial(spoil_loss, rank=1, step=1, weights=tmp_path)
+    assert run_main(["hparams/w2v_tiny.yaml", *words], ranks=2, prepare=spoil) == 0
+    assert [row["skipped_steps"] for row in table(tmp_path)] == ["1", "0"]
+    assert table(tmp_path)[-1]["bad_files"] == "1"
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.slow
+def test_past_max_bad_files_both_ranks_stop(corpus, tmp_path):
+    (corpus / "Data/Toy/train/003.wav").write_bytes(b"RIFF, but not for long")
+    words = toy_arguments(corpus, tmp_path, max_bad_files=0, number_of_epochs=2)
+    assert run_main(["hparams/w2v_tiny.yaml", *words], ranks=2) == 2
 
 
 @pytest.mark.slow
@@ -139,7 +167,6 @@ def test_the_bar_shows_loss_rate_and_speed(toy_corpus, tmp_path, capfd):
 def test_the_published_eer_picks_the_checkpoint_not_one_logit(toy_corpus, tmp_path):
     """EER on the logit difference, over the whole validation set, as evaluation.py computes it."""
     import numpy as np
-    import torch
 
     from metrics.rates import eer
 
@@ -162,9 +189,9 @@ def corpus(toy_corpus, tmp_path):
     return tmp_path / "corpus"
 
 
-def rewrite(corpus: Path, change) -> None:
-    """Apply `change(rows)` to the training protocol."""
-    path = corpus / "protocols/train.csv"
+def rewrite(corpus: Path, change, split: str = "train") -> None:
+    """Apply `change(rows)` to a protocol."""
+    path = corpus / f"protocols/{split}.csv"
     with path.open() as stream:
         rows = list(csv.DictReader(stream))
     change(rows)
@@ -178,11 +205,17 @@ def set_all(column, value):
     return lambda rows: [row.update({column: value}) for row in rows]
 
 
+def turn_labels(*numbers):
+    other = {"real": "fake", "fake": "real"}
+    return lambda rows: [rows[n].update(Label=other[rows[n]["Label"]]) for n in numbers]
+
+
 BAD_TRAINING_DATA = {
     "one class": (set_all("Label", "real"), "no row labelled 'fake'"),
     "a label of another set": (lambda rows: rows[2].update(Label="spoof"), "line 4"),
     "a repeated ID": (lambda rows: rows[2].update(ID=rows[0]["ID"]), "Toy-train-000"),
     "paths that lead nowhere": (set_all("Path", "$ROOT/gone.wav"), "gone"),
+    "no column of labels": (lambda rows: [row.pop("Label") for row in rows], "Label"),
     "no duration": (lambda rows: rows[5].update(Duration="soon"), "line 7"),
 }
 
@@ -193,10 +226,21 @@ def test_bad_training_data_are_refused_before_anything_is_written(case, corpus, 
     rewrite(corpus, change)
     words = toy_arguments(corpus, tmp_path / "base")
     assert main.main(["hparams/w2v_tiny.yaml", *words]) == 2
-    lines = capfd.readouterr().err.splitlines()
-    errors = [line for line in lines if line.startswith("error: ")]
-    assert len(errors) == 1 and message in errors[0]
+    assert message in the_error(capfd)
     assert not (tmp_path / "base").exists()
+
+
+def test_a_root_that_is_nowhere_is_refused_before_anything_is_written(corpus, tmp_path, capfd):
+    words = toy_arguments(corpus, tmp_path / "base", data_folder=tmp_path / "nowhere")
+    assert main.main(["hparams/w2v_tiny.yaml", *words]) == 2
+    assert "nowhere" in (error := the_error(capfd)) and "data_folder" in error
+    assert not (tmp_path / "base").exists()
+
+
+def the_error(capfd) -> str:
+    lines = capfd.readouterr().err.splitlines()
+    (error,) = [line for line in lines if line.startswith("error: ")]
+    return error
 
 
 def test_the_output_folder_of_another_model_is_left_alone(toy_corpus, tmp_path, capfd):
@@ -227,13 +271,10 @@ def test_a_missing_pretraining_file_says_where_to_get_it(toy_corpus, tmp_path, c
 def test_a_wrong_setting_is_one_sentence(options, message, toy_corpus, tmp_path, capfd):
     words = toy_arguments(toy_corpus, tmp_path, **options)
     assert main.main(["hparams/w2v_tiny.yaml", *words]) == 2
-    errors = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1 and message in errors[0]
+    assert message in the_error(capfd)
 
 
 def test_fine_tuning_starts_from_a_detector_checkpoint(toy_corpus, tmp_path):
-    import torch
-
     from models.detector import build_detector
 
     state = build_detector("w2v_tiny").state_dict()
@@ -244,8 +285,6 @@ def test_fine_tuning_starts_from_a_detector_checkpoint(toy_corpus, tmp_path):
 
 def test_post_training_starts_from_a_fairseq_file(toy_corpus, tmp_path):
     import argparse
-
-    import torch
 
     from models.detector import build_detector
 

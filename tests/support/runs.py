@@ -64,9 +64,9 @@ def run_main(
     deadline = time.monotonic() + (after or TIMEOUT)
     while time.monotonic() < deadline and all(process.is_alive() for process in processes):
         time.sleep(0.02)
-    statuses = [process.exitcode for process in processes]
-    if all(status in (0, None) for status in statuses) and not after:
-        for process in processes:  # one has ended well: let the others
+    died = any(process.exitcode not in (0, None) for process in processes)
+    if not after and not (die and died):
+        for process in processes:  # one has ended by itself: the others are to as well
             process.join(max(deadline - time.monotonic(), 1))
     hung = any(process.is_alive() for process in processes) and not (die or after)
     for process in processes:
