@@ -7,7 +7,6 @@ passes a finite check whether it is kept or not. Nothing is ever unpickled.
 from __future__ import annotations
 
 import json
-import re
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -22,7 +21,6 @@ from protocols.schema import FAKE, REAL, UNKNOWN, UserError
 DEFAULT_MAX_ROWS = 12_000
 _BLOCK_BYTES = 1 << 26
 _RESERVED = ("ids", "labels", "logits", "embeddings", "meta")
-_NUMBERED = re.compile(r"(.*?)(\d+)")
 # Besides ValueError and OSError: what zipfile raises for a damaged, encrypted or foreign archive.
 _UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
@@ -117,10 +115,10 @@ def embedding_set(embeddings: np.ndarray, *, name: str = "embeddings", **known) 
         known["logits"] = known["logits"].astype(np.float64)
         if known["logits"].shape != (rows, 2):
             raise UserError(f"logits of {name} have shape {known['logits'].shape}: expected (N, 2)")
-        _refuse_non_finite(known["logits"], ids, f"logits in {name}")
+        refuse_non_finite(known["logits"], ids, f"logits in {name}")
     if known.get("labels") is not None:
         known["labels"] = _checked_labels(known["labels"], ids, name)
-    _refuse_non_finite(embeddings, ids, f"embedding in {name}")
+    refuse_non_finite(embeddings, ids, f"embedding in {name}")
     return EmbeddingSet(embeddings=embeddings, name=name, **known)
 
 
@@ -142,7 +140,8 @@ def _checked_labels(labels: np.ndarray, ids: np.ndarray, name: str) -> np.ndarra
     return labels.astype(np.int8)
 
 
-def _refuse_non_finite(values: np.ndarray, ids: np.ndarray | None, what: str, start: int = 0):
+def refuse_non_finite(values: np.ndarray, ids: np.ndarray | None, what: str, start: int = 0):
+    """`UserError` naming the first row (N, D) that is not finite; `start` numbers the rows."""
     finite = np.isfinite(values).all(axis=1)
     if not finite.all():
         row = start + int(np.argmin(finite))
@@ -210,7 +209,7 @@ def _stream_rows(stream: BinaryIO, choose: Choose, what: str) -> tuple[np.ndarra
         if len(data) != count * row_bytes:
             raise ValueError("it ends early: write it again")
         block = np.frombuffer(data, dtype).reshape(count, dimensions)
-        _refuse_non_finite(block, None, f"embedding in {what}", start)
+        refuse_non_finite(block, None, f"embedding in {what}", start)
         low, high = np.searchsorted(rows, [start, start + count])
         kept[low:high] = block[rows[low:high] - start]
     return kept, rows
@@ -254,7 +253,7 @@ def _read_npz(path: Path, choose: Choose) -> EmbeddingSet:
             if not isinstance(values, np.ndarray):  # a member that is no .npy comes as bytes
                 continue
             if name == "meta":
-                known["meta"] = _parse_meta(str(values))
+                known["meta"] = parse_meta(str(values))
             elif name in _RESERVED:
                 _check_length(values, total, f"array {name!r} of {path.name}")
                 known[name] = values[rows]
@@ -263,7 +262,8 @@ def _read_npz(path: Path, choose: Choose) -> EmbeddingSet:
     return embedding_set(embeddings, total_rows=total, name=path.name, **known)
 
 
-def _parse_meta(text: str | bytes) -> dict:
+def parse_meta(text: str | bytes) -> dict:
+    """What a file says of its making; `ValueError` where that is no JSON object."""
     try:
         meta = json.loads(text)
     except ValueError as error:
@@ -273,116 +273,10 @@ def _parse_meta(text: str | bytes) -> dict:
     return meta
 
 
-def _list_matrix(column, name: str, start: int) -> np.ndarray:
-    """(rows, width) of a Parquet list column; `start` is the file's row of its first one."""
-    import pyarrow.compute as pc
-
-    if column.null_count:
-        row = start + int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
-        raise ValueError(f"row {row} has no list in column {name!r}: leave that row out")
-    lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
-    width = int(lengths[0]) if len(lengths) else 0
-    if (lengths != width).any():
-        place = int(np.argmax(lengths != width))
-        raise ValueError(
-            f"row {start + place} has {lengths[place]} numbers in column {name!r}, "
-            f"row {start} has {width}: write every list with one length"
-        )
-    return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), width)
-
-
-def _parquet_matrix(batch, names: list[str], start: int) -> np.ndarray:
-    """(rows, D) float32 of a list column, or of several numeric columns side by side."""
-    if len(names) == 1 and hasattr(batch.column(names[0]), "flatten"):
-        return _list_matrix(batch.column(names[0]), names[0], start).astype(np.float32)
-    columns = [batch.column(name).to_numpy(zero_copy_only=False) for name in names]
-    return np.stack(columns, axis=1).astype(np.float32)
-
-
-def _parquet_embedding(schema) -> list[str]:
-    """The columns that are the embedding: a list column, or numbered columns in that order."""
-    import pyarrow as pa
-
-    for name in ("embedding", "embeddings"):
-        if name not in schema.names:
-            continue
-        kind = schema.field(name).type
-        listed = pa.types.is_list(kind) or pa.types.is_large_list(kind)
-        if not (listed or pa.types.is_fixed_size_list(kind)) or not (
-            pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)
-        ):
-            raise ValueError(f"its column {name!r} is of type {kind}: expected lists of numbers")
-        return [name]
-    families: dict[str, list[tuple[int, str]]] = {}
-    for field_ in schema:
-        numbered = _NUMBERED.fullmatch(field_.name)
-        if numbered and pa.types.is_floating(field_.type):
-            families.setdefault(numbered[1], []).append((int(numbered[2]), field_.name))
-    if not families:
-        raise ValueError("it has neither a column 'embedding' nor numbered ones (d0, d1, ...)")
-    if len(families) > 1:
-        smallest = min(families.values(), key=len)
-        raise ValueError(
-            f"column {smallest[0][1]!r} may be a dimension or not, with "
-            f"{' and '.join(f'{prefix}...' for prefix in families)} numbered: rename it"
-        )
-    (prefix, members), *_ = families.items()
-    members.sort()
-    for expected, (number, name) in enumerate(members, start=min(members[0][0], 1)):
-        if number != expected:
-            raise ValueError(f"its column {name!r} comes where {prefix}{expected} is expected")
-    return [name for _, name in members]
-
-
 def _read_parquet(path: Path, choose: Choose) -> EmbeddingSet:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from drift.parquet import read_parquet
 
-    file = pq.ParquetFile(path)
-    schema = file.schema_arrow
-    matrix = _parquet_embedding(schema)
-    total = file.metadata.num_rows
-    chosen = choose(total)
-    rows = np.arange(total) if chosen is None else chosen
-    kept: dict[str, list] = {
-        f.name: [] for f in schema if f.name not in matrix and not pa.types.is_nested(f.type)
-    }
-    blocks, logits, start = [], [], 0
-    for batch in file.iter_batches(batch_size=8192):
-        low, high = np.searchsorted(rows, [start, start + len(batch)])
-        block = _parquet_matrix(batch, matrix, start)
-        _refuse_non_finite(block, None, f"embedding in {path.name}", start)
-        picked = rows[low:high] - start
-        blocks.append(block[picked])
-        if "logits" in schema.names:
-            logits.append(_list_matrix(batch.column("logits"), "logits", start)[picked])
-        for name, values in kept.items():
-            values.extend(batch.column(name).take(pa.array(picked)).to_pylist())
-        start += len(batch)
-    known = _parquet_known(kept, rows)
-    if logits:
-        known["logits"] = np.concatenate(logits)
-    note = (schema.metadata or {}).get(b"meta")
-    if note:
-        known["meta"] = _parse_meta(note)
-    embeddings = np.concatenate(blocks) if blocks else np.empty((0, 0), np.float32)
-    return embedding_set(embeddings, total_rows=total, name=path.name, **known)
-
-
-def _parquet_known(kept: dict[str, list], rows: np.ndarray) -> dict:
-    """IDs, labels and further words of the kept rows; a null is an unknown label or word."""
-    known: dict = {"columns": {}, "ids": np.array([f"row-{i:07d}" for i in rows])}
-    identifier = next((name for name in ("ID", "id", "ids") if name in kept), None)
-    for name, values in kept.items():
-        if name == identifier:
-            if None in values:
-                raise ValueError(f"row {rows[values.index(None)]} has no {name}")
-            known["ids"] = np.array(values, dtype=str)
-        elif name in ("label", "labels", "Label"):
-            known["labels"] = np.array([UNKNOWN if v is None else v for v in values])
-        else:
-            known["columns"][name] = np.array(["-" if v is None else str(v) for v in values])
-    return known
+    return read_parquet(path, choose)
 
 
 def _read_score_csv(path: Path, choose: Choose) -> EmbeddingSet:

@@ -230,6 +230,16 @@ def test_a_broken_file_is_refused_by_name(tmp_path, make, named):
     assert named in str(refusal.value)
 
 
+def test_a_list_of_another_length_is_named_also_far_down_a_file(tmp_path):
+    lists = [[0.0, 1.0, 2.0]] * 9_000 + [[0.0, 1.0]] * 1_000
+    pq.write_table(pa.table({"embedding": lists}), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="row 9000 has 2 numbers in column 'embedding', row 0 has"):
+        read_embeddings(tmp_path / "a.parquet")
+    pq.write_table(pa.table({"embedding": lists[:8_192] + lists[-1:]}), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="row 8192 has 2 numbers"):
+        read_embeddings(tmp_path / "a.parquet")
+
+
 def test_rows_beyond_the_subsample_are_checked_too(tmp_path):
     with pytest.raises(UserError, match="row 13"):
         read_embeddings(with_nan(tmp_path), max_rows=2, rng=np.random.default_rng(0))
