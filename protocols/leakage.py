@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--train", nargs="+", required=True, metavar="CSV", help="protocols, or the word: released"
     )
     parser.add_argument("--test", nargs="+", required=True, metavar="CSV")
-    parser.add_argument("--data_folder", help="what $ROOT stands for; for content and audio")
+    parser.add_argument("--data_folder", help="what $ROOT stands for; for content, audio and links")
     parser.add_argument(
         "--compare", nargs="+", choices=KINDS, default=list(KINDS), help="only these (default: all)"
     )

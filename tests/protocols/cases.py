@@ -338,9 +338,12 @@ FoR-training-fake-file16 fake - - train EN FakeOrReal/for-norm/training/fake/fil
         "HABLA",
         """
 HABLA-fake-CycleGAN-vem_00001_x fake CycleGAN vem_00001-clf_00002 - ES HABLA/FinalDataset_16khz/CycleGAN/Venezuela-Chile/vem_00001-clf_00002/CycleGAN-vem_00001_x.wav
+HABLA-fake-Diff-clf_00003_0001 fake Diff clf_00003 - ES HABLA/FinalDataset_16khz/Diff/Chile/Diff-clf_00003_0001.wav
 HABLA-real-clf_00001_00000000002 real Real clf_00001 - ES HABLA/FinalDataset_16khz/Real/Chile/clf_00001/clf_00001_00000000002.wav
+HABLA-fake-StarGAN-clf_00003_0001 fake StarGAN clf_00003 - ES HABLA/FinalDataset_16khz/StarGAN/Chile/StarGAN-clf_00003_0001.wav
 HABLA-fake-TTS-StarGAN-a_b fake TTS-StarGAN a-b - ES HABLA/FinalDataset_16khz/TTS-StarGAN/Chile/Peru/a-b/TTS-StarGAN-a_b.wav
 HABLA-fake-TTS-clf_00003_0001 fake TTS clf_00003 - ES HABLA/FinalDataset_16khz/TTS/Chile/TTS-clf_00003_0001.wav
+HABLA-fake-VC-clf_00003_0001 fake VC clf_00003 - ES HABLA/FinalDataset_16khz/VC/Chile/VC-clf_00003_0001.wav
 """,
     ),
     Case(
@@ -410,6 +413,7 @@ SpoofCeleb-a10/id10002/y-1 fake a10 id10002 train - SpoofCeleb/spoofceleb/flac/t
         f"""
 VoiceMOS-0-news_2008_9991 real - - - - {VOICEMOS}/A/submission_directory/english/news_2008_9991.wav
 VoiceMOS-1-news_2008_9992 fake - - - - {VOICEMOS}/B/news_2008_9992.wav
+VoiceMOS-2-news_2008_9993 fake - - - - {VOICEMOS}/Z/news_2008_9993.wav
 """,
     ),
     Case(
