@@ -14,11 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from metrics.groups import group_counts, members
 from metrics.measures import MEASURES, Setting, measure
 from metrics.sweep import Sweep, sweep
+from metrics.unseen import widened
 from protocols.schema import FAKE, REAL
 
 THREADED = 20_000  # distinct scores from which on threads gain more than they cost
+DEPENDS_ON = {"fpr": ("fake",), "fnr": ("real",), "recall": ("real",)}  # all others: both
+NO_INTERVAL = (float("nan"), float("nan"))
 Draw = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
 
@@ -31,8 +35,8 @@ class Plan:
     confidence: float = 0.95
 
     def __post_init__(self):
-        if self.replicates < 1 or not 0 < self.confidence < 1:
-            raise ValueError(f"need replicates >= 1 and 0 < confidence < 1: {self}")
+        if self.replicates < 1 or self.seed < 0 or not 0 < self.confidence < 1:
+            raise ValueError(f"need replicates >= 1, seed >= 0 and 0 < confidence < 1: {self}")
 
     def interval(self, samples: np.ndarray) -> tuple[float, float]:
         """The percentile interval (low, high) of the replicates (R,); NaN if one is NaN."""
@@ -115,26 +119,27 @@ def draw_clusters(labels: np.ndarray, clusters: np.ndarray) -> Draw:
     """Draws of whole clusters (N,) of files, e.g. speakers: all of a cluster's files or none.
 
     Clusters with real files only, with fake only and with both are three strata, so a class never
-    vanishes. A negative code means "in no cluster": that file is a cluster of its own.
+    vanishes. A stratum of one cluster would never vary: then all clusters are one stratum, drawn
+    again where a class is missing. A negative code is a file on its own (`groups.members`).
     """
-    labels, clusters = np.asarray(labels), np.array(clusters, dtype=np.int64)
-    alone = clusters < 0
-    clusters[alone] = clusters.max(initial=-1) + 1 + np.arange(alone.sum())
-    _, member = np.unique(clusters, return_inverse=True)
+    labels, member = np.asarray(labels), members(clusters)
     count = int(member.max(initial=-1)) + 1
     has_real = np.bincount(member, labels == REAL, count) > 0
     has_fake = np.bincount(member, labels == FAKE, count) > 0
-    stratum = has_real + 2 * has_fake
-    strata = [np.flatnonzero(stratum == kind) for kind in (1, 2, 3)]
+    strata = [np.flatnonzero(has_real + 2 * has_fake == kind) for kind in (1, 2, 3)]
+    if any(len(stratum) == 1 for stratum in strata):
+        strata = [np.arange(count)]
     of_real, of_fake = member[labels == REAL], member[labels == FAKE]
 
     def draw(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        times = np.zeros(count, dtype=np.int64)
-        for stratum in strata:
-            if len(stratum):
-                picked = rng.integers(0, len(stratum), len(stratum))
+        while True:
+            times = np.zeros(count, dtype=np.int64)
+            for stratum in strata:
+                picked = rng.integers(0, max(len(stratum), 1), len(stratum))
                 times[stratum] = np.bincount(picked, minlength=len(stratum))
-        return times[of_real], times[of_fake]
+            drawn = times[of_real], times[of_fake]
+            if all(part.any() or not len(part) for part in drawn):
+                return drawn
 
     return draw
 
@@ -178,13 +183,66 @@ def intervals(
     plan: Plan,
     clusters: np.ndarray | None = None,
 ) -> dict[str, tuple[float, float]]:
-    """The interval of each named figure; (NaN, NaN) where a class is missing."""
-    labels = np.asarray(labels)
-    draw = drawing(labels, clusters)
+    """The interval of each named figure; (NaN, NaN) where a class is missing or of one group.
+
+    Where no error was seen, up to the bound of `metrics.unseen`.
+    """
     at = (setting.threshold, setting.cost_threshold)
     ranked = Ranked(scores, labels, at, exchangeable=clusters is None)
+    draw = drawing(np.asarray(labels), clusters)
     samples = replicate([ranked], names, draw=draw, setting=setting, plan=plan)[:, 0]
-    return {name: plan.interval(samples[:, column]) for column, name in enumerate(names)}
+    groups = group_counts(labels, clusters)
+    return _bounds(samples, names, ranked.points, groups, setting=setting, plan=plan)
+
+
+def paired_intervals(
+    scores: Sequence[np.ndarray],
+    labels: np.ndarray,
+    names: Sequence[str],
+    *,
+    setting: Setting,
+    plan: Plan,
+    clusters: np.ndarray | None = None,
+) -> dict[str, tuple[float, float]]:
+    """The interval of each figure's difference between two systems' scores (2, N) of one set."""
+    at = (setting.threshold, setting.cost_threshold)
+    ranked = [Ranked(system, labels, at) for system in scores]
+    draw = drawing(np.asarray(labels), clusters)
+    samples = replicate(ranked, names, draw=draw, setting=setting, plan=plan)
+    groups = group_counts(labels, clusters)
+    own = [
+        _bounds(samples[:, k], names, system.points, groups, setting=setting, plan=plan)
+        for k, system in enumerate(ranked)
+    ]
+    found = {}
+    for column, name in enumerate(names):
+        (low_a, high_a), (low_b, high_b) = own[0][name], own[1][name]
+        found[name] = plan.interval(samples[:, 0, column] - samples[:, 1, column])
+        if _varies_not(name, groups):
+            found[name] = NO_INTERVAL
+        elif not np.ptp(samples[:, :, column], axis=0).any():  # neither system can be seen to err
+            found[name] = (low_a - high_b, high_a - low_b)
+    return found
+
+
+def _bounds(
+    samples: np.ndarray,
+    names: Sequence[str],
+    points: Sweep,
+    groups,
+    *,
+    setting: Setting,
+    plan: Plan,
+) -> dict[str, tuple[float, float]]:
+    """The intervals of one system's replicates (R, names); none where a class cannot vary."""
+    found = {name: plan.interval(samples[:, column]) for column, name in enumerate(names)}
+    found = widened(found, points, groups, setting=setting, confidence=plan.confidence)
+    return found | {name: NO_INTERVAL for name in names if _varies_not(name, groups)}
+
+
+def _varies_not(name: str, groups) -> bool:
+    """Whether all files of a class the figure depends on are of one group."""
+    return any(groups[kind] == 1 for kind in DEPENDS_ON.get(name, ("real", "fake")))
 
 
 def _cumulated(counts: np.ndarray) -> np.ndarray:

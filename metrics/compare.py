@@ -1,4 +1,7 @@
-"""Two systems on the same files: DeLong for the AUC, McNemar at a threshold, Holm over subsets."""
+"""Two systems on the same files: DeLong for the AUC, McNemar at a threshold, Holm over subsets.
+
+Both tests take files for independent, or whole groups of files where `clusters` name them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from metrics.groups import group_counts, members
 from protocols.schema import FAKE, REAL
 
 
@@ -19,27 +23,50 @@ class PairedTest(NamedTuple):
     p_value: float
 
 
-def delong(scores_a: np.ndarray, scores_b: np.ndarray, labels: np.ndarray) -> PairedTest:
+def delong(
+    scores_a: np.ndarray,
+    scores_b: np.ndarray,
+    labels: np.ndarray,
+    clusters: np.ndarray | None = None,
+) -> PairedTest:
     """AUC of A minus AUC of B, both (N,), by the normal deviate of DeLong et al. 1988.
 
-    The structural components come from mid-ranks (Sun and Xu 2014), so ties count half. NaN
-    without both classes, p = 1 for systems that rank alike.
+    The structural components come from mid-ranks (Sun and Xu 2014), so ties count half. With
+    `clusters` (N,) (`groups.members`) they are summed over whole groups (Obuchowski 1997) and the
+    deviate is held against Student's t with one degree of freedom fewer than the groups of the
+    class that has fewer. NaN where a class has fewer than two groups (files), p = 1 for systems
+    that rank alike.
     """
-    real, fake = labels == REAL, labels == FAKE
-    n_real, n_fake = int(real.sum()), int(fake.sum())
-    if n_real < 2 or n_fake < 2:
+    groups = group_counts(labels, clusters)
+    if min(groups.values()) < 2:
         return PairedTest(math.nan, math.nan, math.nan)
-    parts = [_components(scores, real, fake) for scores in (scores_a, scores_b)]
-    areas = [of_real.mean() for of_real, _ in parts]
+    parts = [_components(scores, labels == REAL, labels == FAKE) for scores in (scores_a, scores_b)]
+    difference = float(parts[0][0].mean() - parts[1][0].mean())
+    member = np.arange(len(labels)) if clusters is None else members(clusters)
+    # each group's share of the difference, over its real files and over its fake ones
+    shares = [
+        np.bincount(member[labels == label], (a - b - difference) / len(a), member.max() + 1)
+        for label, a, b in zip((REAL, FAKE), *parts, strict=True)
+    ]
     variance = (
-        np.var(parts[0][0] - parts[1][0], ddof=1) / n_real
-        + np.var(parts[0][1] - parts[1][1], ddof=1) / n_fake
+        _unbiased(groups["real"]) * (shares[0] ** 2).sum()
+        + _unbiased(groups["fake"]) * (shares[1] ** 2).sum()
+        + _unbiased(member.max() + 1) * 2 * (shares[0] * shares[1]).sum()
     )
-    difference = float(areas[0] - areas[1])
     if variance == 0:
         return PairedTest(difference, 0.0 if difference == 0 else math.inf, float(difference == 0))
     deviate = difference / math.sqrt(variance)
-    return PairedTest(difference, deviate, math.erfc(abs(deviate) / math.sqrt(2)))
+    if clusters is None:
+        return PairedTest(difference, deviate, math.erfc(abs(deviate) / math.sqrt(2)))
+    from scipy.special import stdtr
+
+    p_value = 2 * float(stdtr(min(groups.values()) - 1, -abs(deviate)))
+    return PairedTest(difference, deviate, p_value)
+
+
+def _unbiased(groups: int) -> float:
+    """Bessel's correction of a sum of squares about the mean."""
+    return groups / (groups - 1)
 
 
 def _components(scores, real, fake) -> tuple[np.ndarray, np.ndarray]:
@@ -58,19 +85,52 @@ def midranks(values: np.ndarray) -> np.ndarray:
     return (last - (counts - 1) / 2)[member]
 
 
-def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> PairedTest:
-    """Accuracy of A minus that of B from (N,) booleans "decided rightly"; the exact binomial test.
+def mcnemar(
+    right_a: np.ndarray, right_b: np.ndarray, clusters: np.ndarray | None = None
+) -> PairedTest:
+    """Accuracy of A minus that of B from (N,) booleans "decided rightly"; the exact test.
 
-    The statistic is the number of files only A got right minus the number only B did.
+    The statistic is the number of files only A got right minus the number only B did. If the
+    systems are alike, each file's sign is a fair coin (the binomial test); with `clusters` (N,)
+    the systems are exchanged in whole groups, one coin a group.
     """
-    from scipy.special import bdtr
+    signs = right_a.astype(np.int64) - right_b
+    sums = signs
+    if clusters is not None:
+        sums = np.bincount(members(clusters), signs).round().astype(np.int64)
+    total = int(signs.sum())
+    difference = total / len(signs) if len(signs) else math.nan
+    return PairedTest(difference, float(total), _sign_flips(np.abs(sums[sums != 0]), abs(total)))
 
-    only_a = int((right_a & ~right_b).sum())
-    only_b = int((~right_a & right_b).sum())
-    discordant = only_a + only_b
-    p_value = 1.0 if not discordant else 2 * float(bdtr(min(only_a, only_b), discordant, 0.5))
-    difference = (only_a - only_b) / len(right_a) if len(right_a) else math.nan
-    return PairedTest(difference, float(only_a - only_b), min(1.0, p_value))
+
+def _sign_flips(sizes: np.ndarray, total: int) -> float:
+    """P(|sum of +-sizes| >= total), all signs equally likely: whole numbers, counted exactly."""
+    if total == 0:
+        return 1.0
+    # the sum is `total` or more where the sizes that turn negative come to `limit` at most
+    limit = (int(sizes.sum()) - total) // 2
+    values, counts = np.unique(sizes, return_counts=True)
+    often_first = np.argsort(-counts, kind="stable")
+    negative = None  # (limit + 1,) probability of each sum of negative sizes
+    for value, count in zip(values[often_first], counts[often_first], strict=True):
+        chances = _fair_coins(count, limit // value)
+        if negative is None:
+            negative = np.zeros(limit + 1)
+            negative[: len(chances) * value : value] = chances
+            continue
+        before, negative = negative, np.zeros(limit + 1)
+        for flipped in np.flatnonzero(chances):
+            negative[flipped * value :] += chances[flipped] * before[: limit + 1 - flipped * value]
+    return min(1.0, 2 * float(negative.sum()))
+
+
+def _fair_coins(count: int, most: int) -> np.ndarray:
+    """Probability of 0, 1, ... heads of `count` fair coins, up to `most`."""
+    from scipy.special import gammaln
+
+    heads = np.arange(min(count, most) + 1)
+    ways = gammaln(count + 1) - gammaln(heads + 1) - gammaln(count - heads + 1)
+    return np.exp(ways - count * math.log(2))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -24,8 +24,9 @@ class Costs:
     c_fa: float = 10.0
 
     def __post_init__(self):
-        if not (0 < self.p_spoof < 1 and self.c_miss > 0 and self.c_fa > 0):
-            raise ValueError(f"costs must be positive and 0 < p_spoof < 1: {self}")
+        usable = 0 < self.p_spoof < 1 and 0 < self.c_miss < math.inf and 0 < self.c_fa < math.inf
+        if not (usable and self.false_alarm_weight > 0 and 0 < self.odds < math.inf):
+            raise ValueError(f"costs must be positive, finite numbers and 0 < p_spoof < 1: {self}")
 
     @property
     def miss_weight(self) -> float:
@@ -36,9 +37,14 @@ class Costs:
         return self.c_fa * self.p_spoof
 
     @property
+    def odds(self) -> float:
+        """What a miss costs in units of what a false alarm costs, each as often as it can occur."""
+        return self.miss_weight / self.false_alarm_weight
+
+    @property
     def threshold(self) -> float:
         """The Bayes threshold on a log likelihood ratio (natural log): -0.642 by default."""
-        return -math.log(self.miss_weight / self.false_alarm_weight)
+        return -math.log(self.odds)
 
     def normalised(self, frr, far):
         """DCF of a pair of rates (or arrays of them) over the default cost."""

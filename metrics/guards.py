@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from metrics.rates import crossing_tie, eer
+from collections.abc import Mapping, Sequence
+
+from metrics.rates import crossing_tie, eer, eer_interpolated
 from metrics.sweep import Sweep
 
-RULE_OF_THREE = 3.0  # -ln 0.05: no error in n files still allows a rate of 3 / n at 95 %
+FEW_GROUPS = 40  # from here on intervals over groups cover about what they promise
+SLICES_NOTED = 5
 
 
-def notes(name: str, points: Sweep) -> list[str]:
-    """Sentences about one named set: a class is missing, the polarity looks swapped, ties."""
+def notes(name: str, points: Sweep, *, part: bool = False) -> list[str]:
+    """Sentences about one named set: a class is missing, the order is reversed, ties.
+
+    `part`: a slice of a set, whose reversed order says nothing about the polarity of the scores.
+    """
     real, fake = int(points.real[-1]), int(points.fake[-1])
     if not points.both_classes:
         found = f"{real} real and {fake} fake"
         return [f"{name}: {found} files, so figures that need both classes are NaN"]
     found = []
-    rate = eer(points).rate
+    rate = eer_interpolated(points).rate  # the ASVspoof rule may say 0.75 of a coin toss
     if rate > 0.5:
-        found.append(
-            f"{name}: the EER is {rate:.1%}, above 50 %: the polarity may be swapped "
-            "(larger scores must mean real; [fake_logit, real_logit] in this order)"
+        meaning = (
+            "real files score below fake ones here"
+            if part
+            else "the polarity may be swapped (larger scores must mean real; "
+            "[fake_logit, real_logit] in this order)"
         )
+        found.append(f"{name}: the EER is {rate:.1%}, above 50 %: {meaning}")
     tied_real, tied_fake = crossing_tie(points)
     if tied_real and tied_fake:
         found.append(
@@ -30,13 +39,40 @@ def notes(name: str, points: Sweep) -> list[str]:
     return found
 
 
-def resampling_note(name: str, points: Sweep) -> list[str]:
-    """What an interval cannot say: without an error there is none to draw."""
+def resampling_notes(name: str, points: Sweep, groups: Mapping[str, int], unit: str) -> list[str]:
+    """What resampling `groups` of each class, `unit`s ("file", "group"), cannot tell."""
+    lone = [kind for kind in ("real", "fake") if groups[kind] == 1]
+    if lone:
+        whose = " and ".join(lone)
+        return [f"{name}: one {unit} holds all {whose} files, so no interval can be drawn over it"]
     if not points.both_classes or eer(points).rate > 0:
         return []
-    fewer = int(min(points.real[-1], points.fake[-1]))
-    bound = min(1.0, RULE_OF_THREE / fewer)
+    fewer = min(groups.values())
     return [
-        f"{name}: one threshold parts the classes, so resampling gives [0, 0] for the EER; "
-        f"with {fewer} files in the smaller class an error rate up to {bound:.2g} is compatible"
+        f"{name}: one threshold parts the classes, so there is no error to resample; the interval "
+        f"ends where {fewer} {unit}s of the smaller class without an error are still likely"
     ]
+
+
+def few_groups(rows: Sequence[Mapping]) -> list[str]:
+    """One sentence about all rows of an evaluation whose classes have few groups."""
+    counts = [min(row["groups"].values()) for row in rows if {"groups", "intervals"} <= set(row)]
+    few = [count for count in counts if 1 < count < FEW_GROUPS]
+    if not few:
+        return []
+    return [
+        f"{len(few)} of {len(counts)} rows have fewer than {FEW_GROUPS} groups in a class (the "
+        f"fewest: {min(few)}): over so few, intervals are too narrow (see the README for coverage)"
+    ]
+
+
+def gathered(subsets: Sequence[Mapping], slices: Mapping[str, Mapping]) -> list[str]:
+    """The notes of all rows for the screen: every subset's, then those of the first few slices."""
+    found = [note for row in subsets for note in row["notes"]]
+    parts = [row for column in slices.values() for row in column["rows"]]
+    noted = [row for row in parts if row["notes"]]
+    found += [note for row in noted[:SLICES_NOTED] for note in row["notes"]]
+    if len(noted) > SLICES_NOTED:
+        left = len(noted) - SLICES_NOTED
+        found.append(f"{left} more slices have such notes: `notes` of their rows in the JSON")
+    return found + few_groups([*subsets, *parts])

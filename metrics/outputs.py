@@ -40,14 +40,11 @@ def to_screen(found: dict, names: Sequence[str], intervals_too: bool) -> None:
     print(screen({row["subset"]: _picked(row["figures"], names) for row in found["subsets"]}))
     if intervals_too:
         print(f"\n{bootstrap_sentence(found['setting']['bootstrap'])}")
-        print(
-            screen(
-                {
-                    row["subset"]: {name: interval(row["intervals"][name]) for name in names}
-                    for row in found["subsets"]
-                }
-            )
-        )
+        cells = {
+            row["subset"]: {name: interval(row["intervals"][name]) for name in names} | _groups(row)
+            for row in found["subsets"]
+        }
+        print(screen(cells))
     for part, show in (
         ("slices", _print_slices),
         ("against", _print_against),
@@ -64,7 +61,12 @@ def bootstrap_sentence(bootstrap: dict) -> str:
     cluster = bootstrap["cluster"]
     unit = "files within each class" if cluster is None else f"whole groups by {cluster}"
     drawn = f"{bootstrap['replicates']} resamplings of {unit}, seed {bootstrap['seed']}"
-    return f"{bootstrap['confidence']:.0%} intervals: {drawn}"
+    return f"{100 * bootstrap['confidence']:g}% intervals: {drawn}"
+
+
+def _groups(row: Mapping) -> dict[str, int]:
+    """`real_groups` and `fake_groups` of a row whose files were drawn in groups."""
+    return {f"{kind}_groups": count for kind, count in row.get("groups", {}).items()}
 
 
 def interval(bounds: Sequence[float]) -> str:
@@ -112,7 +114,7 @@ def write_csv(path: str, found: dict) -> None:
     """One row a subset: sizes, figures, and `<figure>_low`, `<figure>_high` where there are any."""
     rows = []
     for row in found["subsets"]:
-        cells = {"subset": row["subset"], **_picked(row, SIZES), **row["figures"]}
+        cells = {"subset": row["subset"], **_picked(row, SIZES), **_groups(row), **row["figures"]}
         for name, (low, high) in row.get("intervals", {}).items():
             cells |= {f"{name}_low": low, f"{name}_high": high}
         rows.append(cells)
@@ -126,7 +128,7 @@ def with_intervals(found: dict) -> dict[str, dict[str, str]]:
     """Cells for a document: 'figure [low, high]' of every subset, sizes first."""
     cells = {}
     for row in found["subsets"]:
-        texts = {name: str(row[name]) for name in SIZES}
+        texts = {name: str(count) for name, count in (_picked(row, SIZES) | _groups(row)).items()}
         for name, value in row["figures"].items():
             bounds = row.get("intervals", {}).get(name)
             texts[name] = figure(value) + (f" {interval(bounds)}" if bounds else "")
@@ -175,7 +177,7 @@ def _print_slices(found: dict) -> None:
         print(f"By {column}, worst EER first ({len(rows)} slices)")
         table, several = {}, len({row["subset"] for row in rows}) > 1
         for row in rows[:LISTED_SLICES]:
-            cells = {**_picked(row, ("real", "fake")), **row["figures"]}
+            cells = {**_picked(row, ("real", "fake")), **_groups(row), **row["figures"]}
             bounds = row.get("intervals")
             if bounds:
                 cells["eer_interval"] = interval(bounds["eer"])
@@ -200,12 +202,16 @@ def pooled_and_macro(means: dict) -> str:
 
 
 def _print_against(found: dict) -> None:
-    print(f"A = {found['a']}, B = {found['b']}: A - B with paired intervals")
+    drawn = "interval" in next(iter(found["subsets"][0]["differences"].values()))
+    print(f"A = {found['a']}, B = {found['b']}: A - B{' with paired intervals' if drawn else ''}")
+    if found["cluster"]:
+        print(f"DeLong's and McNemar's tests over whole groups by {found['cluster']}")
     table = {}
     for row in found["subsets"]:
         cells = {}
         for name, part in row["differences"].items():
-            cells[name] = f"{part['difference']:+.4f} {interval(part['interval'])}"
+            bounds = f" {interval(part['interval'])}" if drawn else ""
+            cells[name] = f"{part['difference']:+.4f}{bounds}"
         for test in ("delong", "mcnemar"):
             cells[f"p_{test}"] = _p_value(row[test]["p_value"])
             cells[f"holm_{test}"] = _p_value(row[test].get("p_holm"))

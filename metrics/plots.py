@@ -6,6 +6,7 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
@@ -18,6 +19,7 @@ COLOURS = {"real": "#1f6fb2", "fake": "#c8501a", "ink": "#222a33", "faint": "#8a
 SIZE = (4.8, 3.5)  # inches: 460 CSS pixels, so that text stays legible at 400
 DEVIATE_TICKS = (0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
 SLICES_SHOWN = 40
+TRACED = "field:"  # begins the id of an SVG group whose text is a number of the JSON
 
 
 def det(axes, found: dict) -> None:
@@ -33,7 +35,8 @@ def det(axes, found: dict) -> None:
     if eer and 0 < eer < 1:
         axes.plot(*probit(np.array([[eer], [eer]])), "o", color=COLOURS["fake"], markersize=7)
         place = probit(np.array([eer, eer]))
-        _label(axes, f"EER {eer:.2%}", place)
+        label = axes.annotate(f"EER {eer:.2%}", place, xytext=(9, 7), textcoords="offset points")
+        _traced(label, "subsets/0/figures/eer")
     ticks = [tick for tick in DEVIATE_TICKS if limits[0] <= probit(tick) <= limits[1]]
     names = [f"{100 * tick:g}" for tick in ticks]
     axes.set_xticks(probit(np.array(ticks)), names)
@@ -48,7 +51,7 @@ def roc(axes, found: dict) -> None:
     axes.plot(100 * far, 100 * tpr, color=COLOURS["real"], linewidth=2)
     axes.plot([0, 100], [0, 100], color=COLOURS["faint"], linestyle=":", linewidth=1)
     if auc is not None:
-        axes.text(95, 8, f"AUC {auc:.4f}", ha="right", color=COLOURS["ink"])
+        _traced(axes.text(95, 8, f"AUC {auc:.4f}", ha="right"), "subsets/0/figures/roc_auc")
     axes.set(xlim=(-1, 101), ylim=(-1, 101))
     axes.set(xlabel="fake accepted, FAR (%)", ylabel="real accepted (%)")
 
@@ -84,10 +87,12 @@ def reliability(axes, found: dict) -> None:
         linewidth=1.5,
         elinewidth=1,
     )
-    axes.text(0.97, 0.05, f"ECE {bins['ece']:.3f}", ha="right", color=COLOURS["ink"])
+    _traced(axes.text(0.97, 0.05, f"ECE {bins['ece']:.3f}", ha="right"), "curves/reliability/ece")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     stated_how = "" if bins["prior"] is None else f" at this set's prior, {bins['prior']:.2f}"
     axes.set(xlabel=f"stated P(real){stated_how}", ylabel="share of real files")
+    if bins["prior"] is not None:
+        _traced(axes.xaxis.label, "curves/reliability/prior")
 
 
 def cost(axes, found: dict) -> None:
@@ -104,7 +109,10 @@ def cost(axes, found: dict) -> None:
     axes.axhline(1, color=COLOURS["faint"], linestyle=":", linewidth=1)
     axes.set(ylim=(0, min(3.0, 1.05 * max(curve["dcf"]))))
     axes.set(xlabel=f"threshold on the {_score_name(found)}", ylabel="normalised DCF")
-    _legend(axes)
+    least, at_bayes = _legend(axes).get_texts()
+    _traced(least, f"curves/cost/dcf/{lowest}")
+    if actual is not None:
+        _traced(at_bayes, "subsets/0/figures/act_dcf")
 
 
 def eer_bars(axes, rows: list[dict], names: list[str]) -> None:
@@ -116,7 +124,7 @@ def eer_bars(axes, rows: list[dict], names: list[str]) -> None:
     if all(bounds) and all(None not in pair for pair in bounds):
         low, high = 100 * np.array(bounds).T
         axes.hlines(places, low, high, color=COLOURS["ink"], linewidth=1.6)
-    axes.set_yticks(places, names)
+    axes.set_yticks(places, names, parse_math=False)  # a name may hold dollar signs
     axes.invert_yaxis()
     axes.set(xlabel="EER (%)", xlim=(0, None))
     axes.margins(y=0.02)
@@ -174,7 +182,7 @@ def svg(draw: Callable, name: str) -> str:
     text = text[text.index("<svg") :]
     for meaning, colour in COLOURS.items():
         text = text.replace(colour, f"var(--{meaning})")
-    return text
+    return text.replace(f'id="{TRACED}', 'data-field="')
 
 
 def save_all(folder: str | os.PathLike, found: dict) -> None:
@@ -186,9 +194,10 @@ def save_all(folder: str | os.PathLike, found: dict) -> None:
         raise UserError(f"cannot make the folder {folder}: {error.strerror}") from error
     for name, draw in drawable(found).items():
         for kind in ("svg", "pdf"):
-            temporary = folder / f".{name}.{kind}.part"
+            target = folder / f"{quote(name, safe=' ')}.{kind}"  # a column may be called x/y
+            temporary = target.with_name(f".{target.name}.part")
             temporary.write_bytes(_render(draw, name, kind))
-            os.replace(temporary, folder / f"{name}.{kind}")
+            os.replace(temporary, target)
 
 
 def _render(draw: Callable, name: str, kind: str) -> bytes:
@@ -235,9 +244,10 @@ def _score_name(found: dict) -> str:
     return "log likelihood ratio" if "calibration" in found else "score (real - fake logit)"
 
 
-def _label(axes, text: str, place) -> None:
-    axes.annotate(text, place, xytext=(9, 7), textcoords="offset points", color=COLOURS["ink"])
+def _traced(text, field: str) -> None:
+    """Lets the page's SVG say of which JSON field a number in it is."""
+    text.set_gid(TRACED + field)
 
 
-def _legend(axes) -> None:
-    axes.legend(labelcolor=COLOURS["ink"], fontsize=8.5, loc="best")
+def _legend(axes):
+    return axes.legend(labelcolor=COLOURS["ink"], fontsize=8.5, loc="best")

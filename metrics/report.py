@@ -1,13 +1,13 @@
 """The one-page report: a template filled from an evaluation's JSON content and nothing else.
 
-Each number carries `data-field`, the path of its JSON field, and the whole JSON is in the page
+Each number, name and sentence of the JSON carries `data-field`, the path of its field, the numbers
+in figures too (only their axes do not), and the whole JSON is in the page
 (`<script id="results">`), so that any figure can be traced and read on by a program.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -42,23 +42,40 @@ def page(found: dict) -> str:
     )
 
 
+def field(*steps: object) -> str:
+    """The path of a JSON field: keys and list positions between slashes, those in keys escaped.
+
+    The escapes are those of JSON pointers (RFC 6901): ~1 for a slash, ~0 for a tilde.
+    """
+    return "/".join(str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+
+
 def lookup(found: dict, path: str) -> object:
-    """The JSON value a `data-field` names: keys and list positions between slashes."""
+    """The JSON value a `data-field` names."""
     value = found
     for step in path.split("/"):
+        step = step.replace("~1", "/").replace("~0", "~")
         value = value[int(step)] if isinstance(value, list) else value[step]
     return value
 
 
+READ_AS = {  # fields that read otherwise than as a text or a number of four decimals
+    "p_value": "{:.3g}".format,
+    "p_holm": "{:.3g}".format,
+    "confidence": lambda share: f"{100 * share:g}%",
+    "path": lambda path: Path(path).name,
+    "checkpoint_sha256": lambda sha256: sha256[:16],
+}
+
+
 def shown(value: object, path: str = "") -> str:
-    """How the JSON value at a path reads in the page: p-values with three figures."""
-    if path.rpartition("/")[2] in ("p_value", "p_holm") and value is not None:
-        return f"{value:.3g}"
-    return figure(math.nan if value is None else value)
+    """How the JSON value at a path reads in the page."""
+    read = READ_AS.get(path.rpartition("/")[2])
+    return read(value) if read and value is not None else figure(value)
 
 
 def _value(found: dict, *steps: object, tag: str = "span") -> str:
-    path = "/".join(str(step) for step in steps)
+    path = field(*steps)
     text = escape(shown(lookup(found, path), path))
     return f'<{tag} data-field="{escape(path)}" title="JSON: {escape(path)}">{text}</{tag}>'
 
@@ -66,7 +83,7 @@ def _value(found: dict, *steps: object, tag: str = "span") -> str:
 def _interval(found: dict, *steps: object) -> str:
     """'[low, high]' of a row's interval, or nothing where none was computed."""
     *row, name = steps
-    if name not in lookup(found, "/".join(map(str, row))).get("intervals", {}):
+    if name not in lookup(found, field(*row)).get("intervals", {}):
         return ""
     low, high = (_value(found, *row, "intervals", name, end) for end in (0, 1))
     return f"<small>[{low}, {high}]</small>"
@@ -101,21 +118,32 @@ def _head(found: dict) -> str:
         for name in TILES
         if name in everything["figures"]
     )
-    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in found["notes"])
-    lines = [f"<h1>Evaluation of {escape(Path(scores['path']).name)}</h1>", f"<p>{sizes}</p>"]
-    model = scores["meta"].get("model")
-    if model:
-        sha256 = scores["meta"].get("checkpoint_sha256") or "unknown"
-        lines.append(
-            f'<p class="soft">model {escape(str(model))}, checkpoint <code>{escape(sha256[:16])}'
-            "</code></p>"
-        )
+    notes = "".join(
+        f'<p class="note">{_value(found, "notes", place)}</p>'
+        for place in range(len(found["notes"]))
+    )
+    lines = [f"<h1>Evaluation of {_value(found, 'scores', 'path')}</h1>", f"<p>{sizes}</p>"]
+    if scores["meta"].get("model"):
+        checkpoint = "unknown"
+        if scores["meta"].get("checkpoint_sha256"):
+            checkpoint = _value(found, "scores", "meta", "checkpoint_sha256", tag="code")
+        model = _value(found, "scores", "meta", "model")
+        lines.append(f'<p class="soft">model {model}, checkpoint {checkpoint}</p>')
     if found["setting"]["bootstrap"]:
-        from metrics.outputs import bootstrap_sentence
-
-        sentence = bootstrap_sentence(found["setting"]["bootstrap"])
-        lines.append(f'<p class="soft">{escape(sentence)}</p>')
+        lines.append(f'<p class="soft">{_bootstrap(found)}</p>')
     return "\n".join([*lines, _calibration(found), notes, f'<div class="tiles">{tiles}</div>'])
+
+
+def _bootstrap(found: dict) -> str:
+    """`outputs.bootstrap_sentence`, each number with its field."""
+    at = ("setting", "bootstrap")
+    unit = "files within each class"
+    if found["setting"]["bootstrap"]["cluster"] is not None:
+        unit = f"whole groups by {_value(found, *at, 'cluster')}"
+    return (
+        f"{_value(found, *at, 'confidence')} intervals: {_value(found, *at, 'replicates')} "
+        f"resamplings of {unit}, seed {_value(found, *at, 'seed')}"
+    )
 
 
 def _calibration(found: dict) -> str:
@@ -123,7 +151,7 @@ def _calibration(found: dict) -> str:
         return ""
     part = found["calibration"]
     return (
-        f"<p>Calibrated ({escape(part['method'])}, {escape(Path(part['path']).name)}): Cllr "
+        f"<p>Calibrated ({escape(part['method'])}, {_value(found, 'calibration', 'path')}): Cllr "
         f"{_value(found, 'calibration', 'cllr_before')} before, "
         f"{_value(found, 'calibration', 'cllr_after')} after "
         f"(min {_value(found, 'calibration', 'min_cllr')}). P(real) is at prior 0.5.</p>"
@@ -135,12 +163,11 @@ def _subsets(found: dict) -> str:
     names = names or list(found["subsets"][0]["figures"])
     rows = [
         [
-            escape(row["subset"]),
-            _value(found, "subsets", place, "real"),
-            _value(found, "subsets", place, "fake"),
+            _value(found, "subsets", place, "subset"),
+            *_sizes(found, "subsets", place),
             *(_figure_cell(found, "subsets", place, name) for name in names),
         ]
-        for place, row in enumerate(found["subsets"])
+        for place in range(len(found["subsets"]))
     ]
     text = "<h2>Subsets</h2>" + _table(["subset", "real", "fake", *names], rows)
     if "averages" in found and "eer" in found["averages"]["macro"]:
@@ -149,9 +176,20 @@ def _subsets(found: dict) -> str:
     return text
 
 
+def _sizes(found: dict, *row: object) -> list[str]:
+    """Cells with a row's real and fake files, and its groups where those were drawn."""
+    cells = []
+    for kind in ("real", "fake"):
+        cell = _value(found, *row, kind)
+        if "groups" in lookup(found, field(*row)):
+            cell += f"<small>{_value(found, *row, 'groups', kind)} groups</small>"
+        cells.append(cell)
+    return cells
+
+
 def _pooled_and_macro(found: dict, kind: str, *steps: object) -> str:
     without = ""
-    if lookup(found, "/".join([*map(str, steps), "left_out", "eer"])):
+    if lookup(found, field(*steps, "left_out", "eer")):
         without = f", {_value(found, *steps, 'left_out', 'eer')} without an EER left out"
     return (
         f"pooled {_value(found, *steps, 'pooled', 'eer')} (all their files, one threshold), "
@@ -164,12 +202,12 @@ def _figures(found: dict) -> str:
     drawn = []
     for name, draw in plots.drawable(found).items():
         if name.startswith("by_"):
-            title, field = f"EER by {name[3:]}", f"slices/{name[3:]}/rows"
+            title, path = f"EER by {name[3:]}", field("slices", name[3:], "rows")
         else:
-            title, field = CAPTIONS[name]
+            title, path = CAPTIONS[name]
         drawn.append(
             f"<figure><h3>{escape(title)}</h3>{plots.svg(draw, name)}"
-            f"<figcaption>{_explained(found, name)} JSON: <code>{escape(field)}</code></figcaption>"
+            f"<figcaption>{_explained(found, name)} JSON: <code>{escape(path)}</code></figcaption>"
             "</figure>"
         )
     return f'<h2>Figures</h2><div class="figures">{"".join(drawn)}</div>' if drawn else ""
@@ -188,12 +226,9 @@ def _slices(found: dict) -> str:
         names = list(part["rows"][0]["figures"]) if part["rows"] else []
         rows = [
             [
-                escape(row["value"]),
-                escape(row["subset"]),
-                *(
-                    _value(found, "slices", column, "rows", place, size)
-                    for size in ("real", "fake")
-                ),
+                _value(found, "slices", column, "rows", place, "value"),
+                _value(found, "slices", column, "rows", place, "subset"),
+                *_sizes(found, "slices", column, "rows", place),
                 *(_figure_cell(found, "slices", column, "rows", place, name) for name in names),
                 escape(row["real_from"]),
             ]
@@ -212,19 +247,27 @@ def _against(found: dict) -> str:
     part, rows = found["against"], []
     names = list(part["subsets"][0]["differences"])
     for place, row in enumerate(part["subsets"]):
-        cells = [escape(row["subset"])]
-        for name in names:
-            at = ("against", "subsets", place, "differences", name)
-            low, high = (_value(found, *at, "interval", end) for end in (0, 1))
-            cells.append(f"{_value(found, *at, 'difference')}<small>[{low}, {high}]</small>")
+        cells = [_value(found, "against", "subsets", place, "subset")]
+        cells += [_difference(found, "against", "subsets", place, "differences", n) for n in names]
         for test in ("delong", "mcnemar"):
             at = ("against", "subsets", place, test)
             cells.append(_value(found, *at, "p_value"))
             cells.append(_value(found, *at, "p_holm") if "p_holm" in row[test] else "-")
         rows.append(cells)
     heads = ["A - B", *names, "p DeLong", "Holm", "p McNemar", "Holm"]
-    systems = f"A: <code>{escape(part['a'])}</code>, B: <code>{escape(part['b'])}</code>"
+    systems = ", ".join(f"{x.upper()}: {_value(found, 'against', x, tag='code')}" for x in "ab")
+    if part["cluster"] is not None:
+        systems += f"; tests over whole groups by {_value(found, 'against', 'cluster')}"
     return f"<h2>Comparison</h2><p class='soft'>{systems}</p>" + _table(heads, rows)
+
+
+def _difference(found: dict, *at: object) -> str:
+    """A cell: A - B, its interval if there is one, and the two figures themselves."""
+    cell = _value(found, *at, "difference")
+    if "interval" in lookup(found, field(*at)):
+        low, high = (_value(found, *at, "interval", end) for end in (0, 1))
+        cell += f"<small>[{low}, {high}]</small>"
+    return f"{cell}<small>A {_value(found, *at, 'a')}, B {_value(found, *at, 'b')}</small>"
 
 
 def _transfer(found: dict) -> str:
@@ -234,16 +277,17 @@ def _transfer(found: dict) -> str:
     names = list(part["subsets"][0]["figures"])
     rows = [
         [
-            escape(row["subset"]),
+            _value(found, "threshold_transfer", "subsets", place, "subset"),
             *(
                 _value(found, "threshold_transfer", "subsets", place, "figures", name)
                 for name in names
             ),
         ]
-        for place, row in enumerate(part["subsets"])
+        for place in range(len(part["subsets"]))
     ]
     origin = (
-        f"<p class='soft'>From <code>{escape(part['from'])}</code>, rule {escape(part['rule'])}: "
+        f"<p class='soft'>From {_value(found, 'threshold_transfer', 'from', tag='code')}, "
+        f"rule {escape(part['rule'])}: "
         f"score {_value(found, 'threshold_transfer', 'threshold', 'score')}</p>"
     )
     return "<h2>Carried-over threshold</h2>" + origin + _table(["subset", *names], rows)
@@ -257,11 +301,11 @@ def _worst(found: dict) -> str:
     for side, title in titles.items():
         rows = [
             [
-                f"<code>{escape(row['id'])}</code>",
+                _value(found, "worst", side, place, "id", tag="code"),
                 _value(found, "worst", side, place, "score"),
                 _value(found, "worst", side, place, "p_real"),
             ]
-            for place, row in enumerate(found["worst"][side])
+            for place in range(len(found["worst"][side]))
         ]
         table = _table(["ID", "score", "P(real)"], rows, "long")
         cards.append(f"<div><h3>{title}</h3>{table}</div>")
@@ -275,13 +319,15 @@ def _definitions(found: dict) -> str:
         for name in names
     ]
     table = _table(["figure", "what it is", "all files"], rows, "words")
-    return f"<h2>All {len(rows)} figures and their definitions</h2>{table}"
+    return f"<h2>All figures and their definitions</h2>{table}"
 
 
 def _footer(found: dict) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    versions = ", ".join(
+        f"{escape(name)} {_value(found, 'versions', name)}" for name in found["versions"]
+    )
     return (
-        f"<footer class='soft'><p><code>{escape(found['command'])}</code></p>"
-        f"<p>{escape(versions)}</p><p>Hover over a number for its JSON field; the JSON is in this "
+        f"<footer class='soft'><p>{_value(found, 'command', tag='code')}</p>"
+        f"<p>{versions}</p><p>Hover over a number for its JSON field; the JSON is in this "
         "page as <code>#results</code>.</p></footer>"
     )

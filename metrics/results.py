@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from metrics import compare, curves, guards
-from metrics.bootstrap import Plan, Ranked, drawing, intervals, replicate
+from metrics.bootstrap import Plan, intervals, paired_intervals
+from metrics.groups import group_counts
 from metrics.measures import Setting, measure
 from metrics.rates import expit, logit
 from metrics.slices import slices
@@ -30,6 +31,9 @@ class Data:
     labels: np.ndarray
     members: dict[str, np.ndarray]
     clusters: np.ndarray | None = None
+
+    def clusters_of(self, rows: np.ndarray) -> np.ndarray | None:
+        return None if self.clusters is None else self.clusters[rows]
 
 
 @dataclass
@@ -54,6 +58,7 @@ def subset_rows(data: Data, request: Request, sweeps: dict[str, Sweep]) -> list[
         {
             "subset": name,
             **_figures(points, data, data.members[name], request),
+            "notes": _notes(name, points, data, data.members[name], request),
         }
         for name, points in sweeps.items()
     ]
@@ -67,6 +72,9 @@ def _figures(points: Sweep, data: Data, rows, request: Request) -> dict:
         "fake": fake,
         "figures": measure(points, request.names, request.setting),
     }
+    clusters = data.clusters_of(rows)
+    if clusters is not None:
+        found["groups"] = group_counts(data.labels[rows], clusters)
     if request.plan is not None:
         found["intervals"] = intervals(
             data.scores[rows],
@@ -74,8 +82,18 @@ def _figures(points: Sweep, data: Data, rows, request: Request) -> dict:
             request.names,
             setting=request.setting,
             plan=request.plan,
-            clusters=None if data.clusters is None else data.clusters[rows],
+            clusters=clusters,
         )
+    return found
+
+
+def _notes(name: str, points: Sweep, data: Data, rows, request: Request, part=False) -> list[str]:
+    found = guards.notes(name, points, part=part)
+    if request.plan is not None:
+        clusters = data.clusters_of(rows)
+        groups = group_counts(data.labels[rows], clusters)
+        unit = "file" if clusters is None else "group"
+        found += guards.resampling_notes(name, points, groups, unit)
     return found
 
 
@@ -104,8 +122,8 @@ def pooled(data: Data, everything: Sweep, names: Sequence[str], setting: Setting
     return measure(everything, names, setting)
 
 
-def slice_rows(data: Data, request: Request, values: np.ndarray) -> dict:
-    """The slices by one protocol column's `values` (N,), worst EER first, and their averages."""
+def slice_rows(data: Data, request: Request, values: np.ndarray, column: str = "slice") -> dict:
+    """The slices by a protocol column's `values` (N,), worst EER first, and their averages."""
     subsets = {name: rows for name, rows in data.members.items() if name != "all"}
     if not subsets:
         subsets = {"all": data.members["all"]}
@@ -115,7 +133,10 @@ def slice_rows(data: Data, request: Request, values: np.ndarray) -> dict:
         points = sweep(data.scores[part.rows], data.labels[part.rows])
         figures = _figures(points, data, part.rows, asked)
         origin = {"real_from": part.real_from, "fake_from": part.fake_from}
-        found.append({"subset": part.subset, "value": part.value, **origin, **figures})
+        name = f"{column} {part.value} of {part.subset}"
+        notes = _notes(name, points, data, part.rows, asked, part=True)
+        origin |= {"subset": part.subset, "value": part.value}
+        found.append({**origin, **figures, "notes": notes})
     found.sort(key=lambda row: -np.nan_to_num(row["figures"]["eer"], nan=-1.0))
     everything = sweep(data.scores, data.labels)
     together = pooled(data, everything, SLICED, request.setting)
@@ -125,8 +146,9 @@ def slice_rows(data: Data, request: Request, values: np.ndarray) -> dict:
 def compared(data: Data, other: np.ndarray, request: Request) -> list[dict]:
     """A (the data) against B (`other` (N,) scores of the same files), for every subset.
 
-    Differences A - B with paired intervals, DeLong's and McNemar's p-values, and Holm's
-    adjustment of each over the subsets (`all` is not one of the family).
+    Differences A - B with paired intervals (where there is a plan), DeLong's and McNemar's
+    p-values, both over the data's clusters if it has any, and Holm's adjustment of each over the
+    subsets (`all` is not one of the family).
     """
     rows = [
         {"subset": name, **_paired(data, other, rows, request)}
@@ -141,28 +163,24 @@ def compared(data: Data, other: np.ndarray, request: Request) -> list[dict]:
 
 
 def _paired(data: Data, other: np.ndarray, rows, request: Request) -> dict:
-    labels, ours, theirs = data.labels[rows], data.scores[rows], other[rows]
-    setting, plan = request.setting, request.plan or Plan()
-    at = (setting.threshold, setting.cost_threshold)
-    ranked = [Ranked(scores, labels, at) for scores in (ours, theirs)]
-    figures = [measure(system.points, PAIRED, setting) for system in ranked]
-    draw = drawing(labels, None if data.clusters is None else data.clusters[rows])
-    samples = replicate(ranked, PAIRED, draw=draw, setting=setting, plan=plan)
+    labels, systems = data.labels[rows], (data.scores[rows], other[rows])
+    setting, clusters = request.setting, data.clusters_of(rows)
+    a, b = (measure(sweep(scores, labels), PAIRED, setting) for scores in systems)
     differences = {
-        name: {
-            "a": figures[0][name],
-            "b": figures[1][name],
-            "difference": figures[0][name] - figures[1][name],
-            "interval": plan.interval(samples[:, 0, column] - samples[:, 1, column]),
-        }
-        for column, name in enumerate(PAIRED)
+        name: {"a": a[name], "b": b[name], "difference": a[name] - b[name]} for name in PAIRED
     }
-    right = [(scores >= setting.threshold) == (labels == REAL) for scores in (ours, theirs)]
+    if request.plan is not None:
+        found = paired_intervals(
+            systems, labels, PAIRED, setting=setting, plan=request.plan, clusters=clusters
+        )
+        for name, bounds in found.items():
+            differences[name]["interval"] = bounds
+    right = [(scores >= setting.threshold) == (labels == REAL) for scores in systems]
     return {
         "files": len(labels),
         "differences": differences,
-        "delong": compare.delong(ours, theirs, labels)._asdict(),
-        "mcnemar": compare.mcnemar(*right)._asdict(),
+        "delong": compare.delong(*systems, labels, clusters)._asdict(),
+        "mcnemar": compare.mcnemar(*right, clusters)._asdict(),
     }
 
 
@@ -203,12 +221,3 @@ def described(setting: Setting) -> dict:
         },
         "costs": {**asdict(setting.costs), "threshold": setting.costs.threshold},
     }
-
-
-def all_notes(sweeps: dict[str, Sweep], resampled: bool) -> list[str]:
-    """The guards' sentences about every subset."""
-    found = []
-    for name, points in sweeps.items():
-        found += guards.notes(name, points)
-        found += guards.resampling_note(name, points) if resampled else []
-    return found

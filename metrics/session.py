@@ -12,7 +12,7 @@ from dataio.score_keys import Key
 from dataio.score_protocol import protocol_columns
 from dataio.scores import Scores, subset_index
 from metrics import costs as cost_functions
-from metrics import exports, outputs, rates, results
+from metrics import exports, guards, outputs, rates, results
 from metrics.bootstrap import Plan
 from metrics.costs import Costs
 from metrics.fusion import aligned
@@ -59,13 +59,13 @@ def evaluate(arguments: argparse.Namespace) -> int:
         found["averages"] = results.averages(rows[1:], request.names, together)
     if arguments.by:
         found["slices"] = {
-            name: results.slice_rows(data, request, columns[name]) for name in arguments.by
+            name: results.slice_rows(data, request, columns[name], name) for name in arguments.by
         }
     if arguments.against:
         found["against"] = against(arguments, request, whole, data, key, notes)
     if arguments.threshold_from:
         found["threshold_transfer"] = carried_over(arguments, request, sweeps, key, notes)
-    notes += results.all_notes(sweeps, resampled=asked.plan is not None)
+    notes += guards.gathered(rows, found.get("slices", {}))
     if arguments.report or arguments.plots or arguments.json:
         found["curves"] = results.drawn(
             data, sweeps["all"], request.setting, "calibration" in found
@@ -201,7 +201,8 @@ def against(
     elif arguments.calibration:
         notes.append("B's scores are taken as they are: --against_calibration gives B its own map")
     rows = results.compared(data, theirs, request)
-    return {"a": str(arguments.scores), "b": str(arguments.against), "subsets": rows}
+    systems = {"a": str(arguments.scores), "b": str(arguments.against)}
+    return {**systems, "cluster": arguments.cluster, "subsets": rows}
 
 
 def carried_over(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 DECIMALS = 4
@@ -31,20 +32,29 @@ def screen(rows: Mapping[str, Mapping[str, object]], index: str = "subset") -> s
     return "\n".join([line("", names), index, *(line(key, row) for key, row in cells.items())])
 
 
+# what starts markup in a cell; an underscore within a word does not, nor does a lone [bracket]
+MARKDOWN_SPECIAL = re.compile(r"[\\`*|<>~$&]|(?<!\w)_|_(?!\w)|\](?=\()")
+
+
 def markdown(rows: Mapping[str, Mapping[str, str]], index: str = "subset") -> str:
-    """A pipe table; cells are taken as they are, pipes in them escaped."""
+    """A pipe table; names and cells are text, so what would be markup in them is escaped."""
     names = list(next(iter(rows.values())))
     lines = [[index, *names], ["---"] + ["---:"] * len(names)]
     lines += [[key, *(row[name] for name in names)] for key, row in rows.items()]
-    return "".join(
-        "| " + " | ".join(c.replace("|", "\\|") for c in line) + " |\n" for line in lines
-    )
+
+    def text(cell: str) -> str:
+        return MARKDOWN_SPECIAL.sub(r"\\\g<0>", " ".join(cell.split()))
+
+    return "".join("| " + " | ".join(map(text, line)) + " |\n" for line in lines)
 
 
 LATEX_SPECIAL = {ord(letter): "\\" + letter for letter in "&%$#_{}"} | {
     ord("~"): "\\textasciitilde{}",
     ord("^"): "\\textasciicircum{}",
     ord("\\"): "\\textbackslash{}",
+    ord("<"): "\\textless{}",  # these three are other characters in LaTeX's old default fonts
+    ord(">"): "\\textgreater{}",
+    ord("|"): "\\textbar{}",
 }
 
 
@@ -53,6 +63,8 @@ def latex(rows: Mapping[str, Mapping[str, str]], index: str = "subset") -> str:
     names = list(next(iter(rows.values())))
     lines = [[index, *names], *([key, *(row[n] for n in names)] for key, row in rows.items())]
     texts = [" & ".join(cell.translate(LATEX_SPECIAL) for cell in line) + r" \\" for line in lines]
+    # a bracket or star would be an option of the line break before it
+    texts = ["{}" + text if text[0] in "[*" else text for text in texts]
     head = rf"\begin{{tabular}}{{l{'r' * len(names)}}}"
     return "\n".join(
         [head, r"\toprule", texts[0], r"\midrule", *texts[1:], r"\bottomrule", r"\end{tabular}", ""]

@@ -16,6 +16,7 @@ from protocols.files import whole_file
 from protocols.schema import FAKE, REAL, UserError
 
 COLUMNS = ("Path", "Seconds", "PReal", "Verdict")
+DEFAULT_PRIOR = 0.5  # of real speech, for a calibrated probability
 
 
 class Memory:
@@ -40,8 +41,8 @@ def score_audio(hparams: dict, run_options: dict, names: list[str]) -> int:
         )
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise UserError("score runs in one process: for torchrun make a protocol and use inference")
-    table = FileTable(find_audio(names))
     convert, basis = probability(hparams)
+    table = FileTable(find_audio(names))
     scorer = load_scorer(hparams, run_options)
     check_calibration(hparams, scorer)
     memory = Memory(len(table))
@@ -64,7 +65,16 @@ def probability(hparams: dict):
 
     prior = hparams["prior_real"]
     if hparams["calibration"] is None:
+        if prior is not None:
+            raise UserError(
+                f"prior_real {prior} does nothing without a calibration: add --calibration cal.json"
+            )
         return expit, "uncalibrated softmax of the detector's logits"
+    prior = DEFAULT_PRIOR if prior is None else prior
+    if not isinstance(prior, int | float) or not 0 < prior < 1:
+        raise UserError(
+            f"prior_real {prior!r} is no probability between 0 and 1: give the share of real speech"
+        )
     from metrics.calibration import load_calibration
 
     calibration = load_calibration(hparams["calibration"])

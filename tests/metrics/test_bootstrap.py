@@ -5,7 +5,15 @@ from math import erf, sqrt
 import numpy as np
 import pytest
 
-from metrics.bootstrap import Plan, Ranked, draw_clusters, draw_files, intervals, replicate
+from metrics.bootstrap import (
+    Plan,
+    Ranked,
+    draw_clusters,
+    draw_files,
+    intervals,
+    paired_intervals,
+    replicate,
+)
 from metrics.measures import MEASURES, Setting, measure
 from metrics.sweep import sweep
 
@@ -80,19 +88,57 @@ def test_same_seed_same_interval_whatever_the_threads(rng, monkeypatch):
 
 
 def test_a_cluster_is_drawn_whole_and_a_class_never_vanishes(rng):
-    labels = np.array([1, 1, 0, 0, 0, 1, 0, 0])
-    clusters = np.array([0, 0, 0, 1, 1, 2, -1, -1])  # both, fake only, real only, two on their own
+    labels = np.array([1, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0])
+    # 0 and 1 of both classes, 2 and two files of fake only, 3 and 4 of real only
+    clusters = np.array([0, 0, 0, 1, 1, 2, 3, 4, 2, -1, -1])
     draw = draw_clusters(labels, clusters)
     seen = set()
-    for _ in range(200):
+    for _ in range(300):
         real, fake = draw(rng)
-        assert real[0] == real[1] == fake[0]  # cluster 0
-        assert fake[1] == fake[2]  # cluster 1
-        assert real[0] == 1 and real[2] == 1  # the only cluster of their strata
-        assert 2 * (fake[1] > 0) + fake[3] + fake[4] > 0 and real.sum() > 0
-        assert fake[1] + fake[3] + fake[4] == 3  # three clusters drawn from three
-        seen.add((fake[1], fake[3], fake[4]))
+        assert real[0] == real[1] == fake[0] and real[2] == fake[1]  # clusters 0 and 1
+        assert fake[2] == fake[3]  # cluster 2
+        assert real[0] + real[2] == 2 and real[3] + real[4] == 2  # each stratum keeps its size
+        assert fake[2] + fake[4] + fake[5] == 3
+        seen.add((fake[2], fake[4], fake[5]))
     assert len(seen) == 10  # every multiset of three from three
+
+
+def test_a_cluster_without_its_like_varies_with_the_others(rng):
+    labels = np.array([1, 0, 1, 0, 1, 1])
+    draw = draw_clusters(labels, np.array([0, 0, 1, 1, 2, 2]))  # 2 is the only one of real only
+    drawn = [draw(rng) for _ in range(300)]
+    assert {real[2] for real, _ in drawn} == {0, 1, 2}  # 3 would leave no fake file
+    assert all(real[2] == real[3] and fake.any() for real, fake in drawn)
+
+
+@pytest.mark.parametrize(
+    "clusters, without",
+    [
+        (np.zeros(40, int), {"eer", "fpr", "fnr"}),
+        (np.where(np.arange(40) < 20, -1, 0), {"eer", "fpr"}),  # all fakes of one attack
+    ],
+)
+def test_a_class_of_one_group_has_no_interval(rng, clusters, without):
+    labels = np.repeat([1, 0], 20)
+    scores = rng.normal(size=40) + labels
+    names = ["eer", "fpr", "fnr"]
+    options = {"setting": Setting(0.5), "plan": Plan(50), "clusters": clusters}
+    found = intervals(scores, labels, names, **options)
+    assert {name for name in names if np.isnan(found[name]).all()} == without
+    both = np.array([scores, rng.normal(size=40)])
+    found = paired_intervals(both, labels, names, **options)
+    assert {name for name in names if np.isnan(found[name]).all()} == without
+
+
+def test_difference_of_systems_without_errors_is_not_certain(rng):
+    labels = np.repeat([1, 0], 30)
+    sound = rng.random(60) + 2 * labels
+    options = {"setting": Setting(1.5), "plan": Plan(30)}
+    bound = 1 - 0.025 ** (1 / 30)
+    found = paired_intervals([sound, 2 * sound], labels, ["eer"], **options)
+    assert found["eer"] == pytest.approx((-bound, bound))
+    noisy = sound + 2 * rng.normal(size=60)  # the same system twice does differ by nothing
+    assert paired_intervals([noisy, noisy], labels, ["eer"], **options)["eer"] == (0, 0)
 
 
 def test_correlated_files_widen_the_interval_only_when_clustered(rng):
@@ -115,7 +161,7 @@ def test_one_class_has_nan_intervals_for_what_needs_two():
     assert np.isnan(found["eer"]).all() and 0 <= found["recall"][0] <= found["recall"][1] <= 1
 
 
-@pytest.mark.parametrize("asked", [{"replicates": 0}, {"confidence": 1.0}])
+@pytest.mark.parametrize("asked", [{"replicates": 0}, {"confidence": 1.0}, {"seed": -1}])
 def test_an_impossible_plan_is_refused(asked):
     with pytest.raises(ValueError, match="need replicates"):
         Plan(**asked)
@@ -134,3 +180,20 @@ def test_95_percent_intervals_of_the_eer_cover_its_true_value(n_real, n_fake):
         low, high = intervals(scores, labels, ["eer"], setting=Setting(), plan=plan)["eer"]
         covered += low <= truth <= high
     assert abs(covered / sets - 0.95) < 3 * sqrt(0.95 * 0.05 / sets), covered / sets
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("speakers, least, most", [(10, 0.84, 0.94), (40, 0.91, 0.975)])
+def test_intervals_over_few_speakers_cover_less_than_they_promise(speakers, least, most):
+    """Scores = 2 * label + the speaker's own shift + noise, all normal: EER Phi(-1 / sqrt(2))."""
+    truth, sets, covered = (1 - erf(1 / sqrt(2) / sqrt(2))) / 2, 400, 0
+    for number in range(sets):
+        rng = np.random.default_rng([98, number])
+        speaker = np.repeat(np.arange(speakers), 20)
+        labels = np.arange(len(speaker)) % 2
+        scores = rng.normal(size=speakers)[speaker] + rng.normal(size=len(speaker)) + 2 * labels
+        plan = Plan(300, seed=number)
+        options = {"setting": Setting(), "plan": plan, "clusters": speaker}
+        low, high = intervals(scores, labels, ["eer"], **options)["eer"]
+        covered += low <= truth <= high
+    assert least < covered / sets < most, covered / sets

@@ -89,7 +89,19 @@ def test_huge_scores_do_not_overflow():
     assert costs.cllr(np.array([-1e3, 1e3]), np.array([1, 0])) == pytest.approx(1e3 / math.log(2))
 
 
-@pytest.mark.parametrize("asked", [{"p_spoof": 0}, {"p_spoof": 1.2}, {"c_miss": -1}, {"c_fa": 0}])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"p_spoof": 0},
+        {"p_spoof": 1.2},
+        {"c_miss": -1},
+        {"c_fa": 0},
+        {"c_miss": math.inf},
+        {"c_fa": math.nan},
+        {"p_spoof": math.nan},
+        {"c_miss": 1e308, "c_fa": 1e-308},
+    ],
+)
 def test_impossible_costs_are_refused(asked):
     with pytest.raises(ValueError, match="costs must be positive"):
         Costs(**asked)

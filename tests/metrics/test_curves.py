@@ -6,7 +6,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from metrics import costs, curves, guards, tables
+from metrics import costs, curves
 from metrics.costs import Costs
 from metrics.sweep import sweep
 
@@ -74,13 +74,3 @@ def test_worst_files_are_the_lowest_real_and_the_highest_fake():
 def test_what_is_not_a_number_becomes_null():
     content = curves.finite({"a": [float("nan"), 1.0], "b": (float("inf"), {"c": "x"})})
     assert json.dumps(content, allow_nan=False) == '{"a": [null, 1.0], "b": [null, {"c": "x"}]}'
-
-
-def test_sound_scores_bring_no_notes(set_of_scores):
-    assert guards.notes("all", sweep(*set_of_scores)) == []
-
-
-def test_tables_escape_what_their_format_reserves():
-    rows = {"a|b_&": {"x": "1 %"}}
-    assert tables.markdown(rows) == "| subset | x |\n| --- | ---: |\n| a\\|b_& | 1 % |\n"
-    assert r"a|b\_\& & 1 \% \\" in tables.latex(rows)

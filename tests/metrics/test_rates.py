@@ -81,6 +81,34 @@ def test_swapping_classes_and_negating_scores_changes_nothing(figure, rng):
     assert rate(first) == pytest.approx(rate(second), abs=1e-12)
 
 
+def test_swap_moves_the_asvspoof_eer_only_between_two_equally_near_points():
+    """The first argmin decides between them; their means lie 1 / (2 n) apart, n the files of the
+    class one of whose files lies between. The other definitions have no such exception."""
+    coin_toss = np.append(np.arange(8.0), 3.5), np.append(np.ones(8, int), 0)
+    assert rates.eer(*coin_toss).rate == 0.75
+    assert rates.eer(-coin_toss[0], 1 - coin_toss[1]).rate == 0.25
+    moved = 0
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        n_real, n_fake = rng.integers(1, 12, 2)
+        labels = np.repeat([1, 0], [n_real, n_fake])
+        scores = rng.normal(size=len(labels)) + rng.normal() * labels
+        both = (scores, labels), (-scores, 1 - labels)
+        first, second = (rates.eer(*each).rate for each in both)
+        if abs(first - second) > 1e-12:
+            moved += 1
+            points = sweep(scores, labels)
+            nearest = np.abs(points.frr - points.far)
+            assert (nearest < nearest.min() + 1e-12).sum() == 2
+            apart = abs(first - second) - np.array([0.5 / n_real, 0.5 / n_fake])
+            assert np.abs(apart).min() < 1e-12
+        interpolated = [rates.eer_interpolated(*each).rate for each in both]
+        assert interpolated[0] == pytest.approx(interpolated[1], abs=1e-12)
+        hull = [rates.eer_rocch(*each) for each in both]
+        assert hull[0] == pytest.approx(hull[1], abs=1e-12)
+    assert 0 < moved < 60
+
+
 @pytest.mark.parametrize("distance", [0.5, 2.0, 3.0])
 def test_two_normals_reach_their_closed_forms(rng, distance):
     scores, labels = two_normals(rng, distance=distance)
