@@ -104,7 +104,7 @@ KINDS = {
     "max_valid_duration": number(0, optional=True),
     "min_duration": number(0, optional=True, ends=True),
     "threshold": number(0, 1, ends=True),
-    "prior_real": number(0, 1),
+    "prior_real": number(0, 1, optional=True),
 }  # fmt: skip
 
 

@@ -71,10 +71,6 @@ def probability(hparams: dict):
             )
         return expit, "uncalibrated softmax of the detector's logits"
     prior = DEFAULT_PRIOR if prior is None else prior
-    if not isinstance(prior, int | float) or not 0 < prior < 1:
-        raise UserError(
-            f"prior_real {prior!r} is no probability between 0 and 1: give the share of real speech"
-        )
     from metrics.calibration import load_calibration
 
     calibration = load_calibration(hparams["calibration"])

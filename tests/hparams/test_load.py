@@ -254,7 +254,7 @@ def test_a_switch_understands_the_words_for_off(word, value, tmp_path):
         (["--seed", "1.5"], "seed is 1.5: expected a whole number from 0 up"),
         (["--valid_step", "0"], "valid_step is 0: expected a whole number from 1 up"),
         (["--threshold", "7"], "threshold is 7: expected a number from 0 to 1"),
-        (["--prior_real", "1"], "prior_real is 1: expected between 0 and 1"),
+        (["--prior_real", "1"], "prior_real is 1: expected between 0 and 1 or null"),
         (["--min_duration", "-3"], "min_duration is -3: expected a number from 0 up or null"),
         (["--lr_decay", "null"], "lr_decay is None: expected a number from 0 to 1"),
     ],

@@ -183,14 +183,15 @@ def test_95_percent_intervals_of_the_eer_cover_its_true_value(n_real, n_fake):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("speakers, least, most", [(10, 0.84, 0.94), (40, 0.91, 0.975)])
+@pytest.mark.parametrize("speakers, least, most", [(10, 0.82, 0.92), (40, 0.89, 0.97)])
 def test_intervals_over_few_speakers_cover_less_than_they_promise(speakers, least, most):
-    """Scores = 2 * label + the speaker's own shift + noise, all normal: EER Phi(-1 / sqrt(2))."""
+    """Half the speakers real, half fake, 20 files each: score = 2 * label + the speaker's own
+    shift + noise, all normal, so the EER is Phi(-1 / sqrt(2))."""
     truth, sets, covered = (1 - erf(1 / sqrt(2) / sqrt(2))) / 2, 400, 0
     for number in range(sets):
         rng = np.random.default_rng([98, number])
         speaker = np.repeat(np.arange(speakers), 20)
-        labels = np.arange(len(speaker)) % 2
+        labels = speaker % 2
         scores = rng.normal(size=speakers)[speaker] + rng.normal(size=len(speaker)) + 2 * labels
         plan = Plan(300, seed=number)
         options = {"setting": Setting(), "plan": plan, "clusters": speaker}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from support.runs import run_main
 
 import main
 from dataio.scores import read_scores
+from metrics.calibration import Calibration, save_calibration
 from models import scoring
 from models.detector import Detector, build_detector
 
@@ -356,6 +358,69 @@ def test_score_prints_and_writes_a_verdict_a_file(corpus, checkpoint, tmp_path, 
     assert rows[0]["Verdict"] == ("real" if expected >= 0.5 else "fake")
     shown = capfd.readouterr().out
     assert "Verdict" in shown and "real when P(real) >= 0.5" in shown
+
+
+@pytest.fixture(scope="module")
+def calibration(checkpoint, tmp_path_factory):
+    """cal.json of the checkpoint: llr = 2 s - 1."""
+    path = tmp_path_factory.mktemp("calibration") / "cal.json"
+    sha256 = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    save_calibration(path, Calibration("affine", 2.0, -1.0, checkpoint_sha256=sha256))
+    return path
+
+
+@pytest.mark.parametrize("prior", [None, 0.1])
+def test_score_prints_a_calibrated_probability_at_a_stated_prior(
+    corpus, checkpoint, calibration, tmp_path, capfd, prior
+):
+    output = tmp_path / "verdicts.csv"
+    words = ["score", "hparams/w2v_tiny.yaml", str(corpus / "Data/Toy/test/000.wav")]
+    words += [f"--ckpt_path={checkpoint}", "--device=cpu", f"--output={output}"]
+    words += [f"--calibration={calibration}"] + ([f"--prior_real={prior}"] if prior else [])
+    assert main.main(words) == 0
+    fake, real = alone(corpus, checkpoint, "Toy-test-000")
+    stated = prior or 0.5
+    log_odds = 2 * (real - fake) - 1 + np.log(stated / (1 - stated))
+    with output.open() as stream:
+        (row,) = csv.DictReader(stream)
+    assert float(row["PReal"]) == pytest.approx(1 / (1 + np.exp(-log_odds)), abs=1e-4)
+    assert f"calibrated by {calibration} at a prior of {stated} for real" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--prior_real=1", "--calibration={cal}"], "prior_real is 1: expected between 0 and 1"),
+        (["--prior_real=often", "--calibration={cal}"], "prior_real is 'often': expected between"),
+        (["--prior_real=0.5"], "prior_real 0.5 does nothing without a calibration"),
+        (["--calibration=nowhere.json"], "cannot read the calibration nowhere.json"),
+    ],
+)
+def test_score_refuses_a_prior_it_cannot_use_before_it_looks_for_audio(
+    calibration, capfd, options, message
+):
+    """Nothing else in the command is there: the prior is judged first."""
+    words = ["score", "hparams/w2v_tiny.yaml", "no_such_audio.wav", "--ckpt_path=none.ckpt"]
+    assert main.main(words + [option.format(cal=calibration) for option in options]) == 2
+    err = capfd.readouterr().err
+    assert err.startswith("error: ") and message in err and err.count("\n") == 1
+
+
+def test_score_refuses_the_calibration_of_another_checkpoint(corpus, checkpoint, tmp_path, capfd):
+    save_calibration(tmp_path / "cal.json", Calibration("affine", checkpoint_sha256="ab" * 32))
+    words = ["score", "hparams/w2v_tiny.yaml", str(corpus / "Data/Toy/test/000.wav")]
+    words += [f"--ckpt_path={checkpoint}", "--device=cpu", f"--calibration={tmp_path}/cal.json"]
+    assert main.main(words) == 2
+    out, err = capfd.readouterr()
+    assert "was fitted on another checkpoint (abababababab...)" in err and "Verdict" not in out
+
+
+def test_score_says_when_a_calibration_names_no_checkpoint(corpus, checkpoint, tmp_path, capfd):
+    save_calibration(tmp_path / "cal.json", Calibration("affine"))
+    words = ["score", "hparams/w2v_tiny.yaml", str(corpus / "Data/Toy/test/000.wav")]
+    words += [f"--ckpt_path={checkpoint}", "--device=cpu", f"--calibration={tmp_path}/cal.json"]
+    assert main.main(words) == 0
+    assert "does not say for which checkpoint" in capfd.readouterr().err
 
 
 def test_score_reports_a_file_that_does_not_read(corpus, checkpoint, tmp_path, capfd):
