@@ -35,8 +35,8 @@ class Plan:
     confidence: float = 0.95
 
     def __post_init__(self):
-        if self.replicates < 1 or self.seed < 0 or not 0 < self.confidence < 1:
-            raise ValueError(f"need replicates >= 1, seed >= 0 and 0 < confidence < 1: {self}")
+        if self.replicates < 1 or not 0 < self.confidence < 1:
+            raise ValueError(f"need replicates >= 1 and 0 < confidence < 1: {self}")
 
     def interval(self, samples: np.ndarray) -> tuple[float, float]:
         """The percentile interval (low, high) of the replicates (R,); NaN if one is NaN."""

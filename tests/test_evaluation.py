@@ -106,7 +106,6 @@ def test_threshold_and_prefixes_are_positional(tmp_path, capsys, rng):
         (["s.csv", "--by", "Attack"], "give the file with --protocol"),
         (["s.csv", "--p_spoof", "2"], "costs must be positive"),
         (["s.csv", "--c_miss", "inf"], "costs must be positive, finite numbers"),
-        (["s.csv", "--bootstrap", "--seed", "-1"], "seed >= 0"),
         (["s.csv", "--bootstrap", "-3"], "need replicates"),
         (["s.csv", "--export", "arena"], "expected FORMAT=PATH"),
         (["s.csv", "--export", "speech_df_arena=s.txt"], "would write over s.csv"),
