@@ -4,8 +4,9 @@
     python -m benchmarks.drift_speed --commands [--reference_rows 1000000] [--folder F]
 
 The reference file has a fifth more rows, which fix the scale, so that N rows are compared. The
-distances of a set are measured together, as `python -m drift compare` does; each set runs in a
-process of its own, so that its peak memory is its own. Prints a Markdown table.
+distances of a set are measured together, as `python -m drift compare` does; the windows are all
+incoming rows, 500 by 500. Each set runs in a process of its own, so that its peak memory is its
+own. Prints a Markdown table.
 
 `--commands` measures `python -m drift fit` and `compare` as a user meets them: files read, null
 table, classes, ranking and report included. A reference file above 12,000 rows is subsampled by
@@ -30,7 +31,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SETS = {
     "w1 mmd score": ("w1", "mmd", "score"),
     "all": (),  # every one of drift.distances.DISTANCES
+    "windows of 500": ("windows",),  # w1, mmd and score
 }
+WINDOW_ROWS = 500
 
 
 def measure_set(names: list[str], args: argparse.Namespace) -> dict:
@@ -41,6 +44,8 @@ def measure_set(names: list[str], args: argparse.Namespace) -> dict:
     from drift.distances import DISTANCES, measure
     from drift.embeddings import embedding_set
     from drift.reference import SCALE_ROWS_MAX, fit_reference
+    from drift.subsets import Plan
+    from drift.windows import compare_windows, lay_windows
 
     torch.set_num_threads(args.threads)
     rng = np.random.default_rng(0)
@@ -55,14 +60,14 @@ def measure_set(names: list[str], args: argparse.Namespace) -> dict:
     started = time.perf_counter()
     reference = fit_reference(sample)
     fitted, used = time.perf_counter(), time.process_time()
-    results, _ = measure(
-        [DISTANCES[name]() for name in names or DISTANCES],
-        reference,
-        incoming,
-        draws=args.draws,
-        seed=0,
-        alpha=0.05,
-    )
+    if names == ["windows"]:
+        plan = Plan(draws=args.draws)
+        layout = lay_windows(incoming, size=str(WINDOW_ROWS))
+        results = compare_windows(plan, reference, incoming, layout).parts[-1].results
+    else:
+        distances = [DISTANCES[name]() for name in names or DISTANCES]
+        settings = {"draws": args.draws, "seed": 0, "alpha": 0.05}
+        results, _ = measure(distances, reference, incoming, **settings)
     return {
         "fit_seconds": fitted - started,
         "seconds": time.perf_counter() - fitted,

@@ -32,6 +32,7 @@ from pathlib import Path
 import numpy as np
 
 from drift import __version__
+from drift.columns import SIGNAL_COLUMNS
 from drift.embeddings import EmbeddingSet, embedding_set
 from drift.null import MINIMUM_ROWS
 from protocols.schema import UserError
@@ -129,13 +130,18 @@ class NullTable:
 
 @dataclass(frozen=True)
 class Reference:
-    """A fitted reference: `sample` is the compared part, `scale` comes from the other rows."""
+    """A fitted reference: `sample` is the compared part, `scale` comes from the other rows.
+
+    `scale_only` maps a column to its values that no compared row has: they are not new, and
+    nothing is left to hold them against.
+    """
 
     sample: EmbeddingSet
     scale: Scale
     seed: int
     group: str | None = None
     null: NullTable = field(default_factory=NullTable)
+    scale_only: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def groups(self) -> np.ndarray | None:
@@ -198,7 +204,17 @@ def fit_reference(sample: EmbeddingSet, *, seed: int = 0, group: str | None = No
     # Any subset of shuffled rows is a random one: subsets are later taken from the front.
     shuffled = np.random.default_rng([seed, 2]).permutation(scale_rows)
     scale = fit_scale(sample.take(shuffled))
-    return Reference(sample=sample.take(compared_rows), scale=scale, seed=seed, group=group)
+    return Reference(
+        sample=sample.take(compared_rows),
+        scale=scale,
+        seed=seed,
+        group=group,
+        scale_only={
+            name: sorted(set(cells[scale_rows].tolist()) - set(cells[compared_rows].tolist()))
+            for name, cells in sample.columns.items()
+            if name not in SIGNAL_COLUMNS
+        },
+    )
 
 
 def save_reference(reference: Reference, path: str | Path) -> None:
@@ -214,6 +230,7 @@ def save_reference(reference: Reference, path: str | Path) -> None:
         "name": sample.name,
         "meta": sample.meta,
         "columns": sorted(sample.columns),
+        "scale_only": reference.scale_only,
         "scale": {
             key: getattr(scale, key)
             for key in ("bandwidth", "score_mean", "score_deviation", "rows")
@@ -297,5 +314,10 @@ def _rebuild(header: dict, arrays: dict[str, np.ndarray]) -> Reference:
     null = NullTable(*(arrays[f"null_{key}"] for key in ("sizes", "names", "quantiles")))
     scale = Scale(**fixed, **header["scale"])
     return Reference(
-        sample=sample, scale=scale, seed=header["seed"], group=header["group"], null=null
+        sample=sample,
+        scale=scale,
+        seed=header["seed"],
+        group=header["group"],
+        null=null,
+        scale_only=header.get("scale_only", {}),
     )

@@ -78,9 +78,12 @@ def check_column(reference: Reference, incoming: EmbeddingSet, column: str) -> N
 def _like(reference: Reference, column: str, value: str) -> tuple[Reference, str]:
     """The reference's rows of that value, or all of it for a new one, and what they are."""
     known = reference.sample.columns[column] == value
-    if not known.any():
+    fixed_scale = value in reference.scale_only.get(column, ())
+    if not known.any() and not fixed_scale:
         return reference, "all of the reference: new value"
     held = replace(reference, sample=reference.sample.take(known))
+    if fixed_scale:
+        return held, "all reference rows of it fixed the scale"
     if known.sum() < MINIMUM_ROWS:
         return held, f"only {known.sum()} reference rows of it"
     return held, f"{column} {value}"

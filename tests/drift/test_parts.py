@@ -14,7 +14,7 @@ from drift.columns import read_columns, with_columns
 from drift.comparison import Request, compare
 from drift.conditions import compare_conditions, with_loudness
 from drift.ranking import rank_files
-from drift.reference import fit_reference
+from drift.reference import fit_reference, load_reference, save_reference
 from drift.slices import compare_slices
 from drift.subsets import Plan, equal_error_rate, run_plan, thin_reference
 from metrics.rates import eer
@@ -77,6 +77,24 @@ def test_a_value_the_reference_hardly_knows_is_insufficient_and_says_why():
     assert 0 < known < 20 and parts["new_tts"].status == "insufficient"
     assert parts["new_tts"].against == f"only {known} reference rows of it"
     assert parts["A01"].status == "ok"
+
+
+def test_a_value_whose_rows_all_fixed_the_scale_is_not_new(tmp_path):
+    rng = np.random.default_rng(6)
+    sample = WORLD.draw(600, rng, name="r")
+    speakers = np.array([f"s{row // 30:02d}" for row in range(600)])
+    sample = replace(sample, columns={"Speaker": speakers})
+    save_reference(fit_reference(sample, group="Speaker"), tmp_path / "r.drift.npz")
+    reference = load_reference(tmp_path / "r.drift.npz")
+    gone = reference.scale_only["Speaker"]
+    assert len(gone) == 7 and not np.isin(gone, reference.groups).any()
+    incoming = WORLD.draw(60, rng, name="i")
+    incoming = replace(incoming, columns={"Speaker": np.repeat([gone[0], "unheard"], 30)})
+    reference = replace(reference, group=None)
+    parts = {part.name: part for part in compare_slices(PLAN, reference, incoming, "Speaker")}
+    assert parts[gone[0]].status == "insufficient"
+    assert parts[gone[0]].against == "all reference rows of it fixed the scale"
+    assert parts["unheard"].against == "all of the reference: new value"
 
 
 def test_one_drifted_slice_among_many_is_found(reference):
