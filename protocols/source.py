@@ -5,13 +5,13 @@ Everything is text: no column's type is guessed, so `00012`, `None` and a blank 
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
+from protocols.rows import csv_rows
 from protocols.schema import UserError
 from protocols.walk import PathTemplate, sort_texts, walk
 
@@ -169,13 +169,13 @@ class Source:
         path = self.find_list(*places)
         if not path:
             return
-        reader = csv.reader(_lines(path, newline=""))
-        header = [name.strip() for name in next(reader, [])]
+        rows = csv_rows(_lines(path, newline=""), path)
+        header = [name.strip() for name in next(rows, (1, []))[1]]
         missing = [name for name in columns if name not in header]
         if missing:
             raise UserError(f"no column {missing[0]!r} in the header of {path}: found {header}")
-        for cells in reader:
-            where = f"{path}, line {reader.line_num}"
+        for line, cells in rows:
+            where = f"{path}, line {line}"
             if len(cells) == len(header):
                 yield where, dict(zip(header, map(str.strip, cells), strict=True))
             elif cells:

@@ -320,6 +320,14 @@ def test_a_list_that_is_no_utf8_text_is_refused(lists, protocols, write_text):
 # ---------------------------------------------------------------------- paths
 
 
+def test_a_list_with_a_quote_that_is_not_closed_is_refused_with_its_line(protocols, write_text):
+    lines = "0.wav,Jane,spoof\n" + '1.wav,"Jane,spoof\n' + "2.wav,Jane,spoof\n" * 9000
+    write_text("In-the-Wild/release_in_the_wild/meta.csv", "file,speaker,label\n" + lines)
+    status, _, err = build(protocols, "In-the-Wild")
+    assert status == 2 and "Traceback" not in err
+    assert "meta.csv, line 3" in err and "is a quote not closed?" in err
+
+
 @pytest.mark.parametrize("folder", ["data", "data/", "./data//"])
 def test_paths_have_one_slash_after_root_however_the_folder_is_written(
     folder, protocols, write_audio
