@@ -155,19 +155,8 @@ class Reference:
 
     def check(self, incoming: EmbeddingSet) -> list[str]:
         """Refuse embeddings that are not comparable; returns notes on what differs harmlessly."""
-        scores_only = [s.name for s in (incoming, self.sample) if s.dimensions == 0]
-        if len(incoming) == 0:
-            pass  # nobody knows the dimension of no row
-        elif len(scores_only) == 1:
-            raise UserError(
-                f"{scores_only[0]} holds scores only and the other side embeddings: give both "
-                "as embeddings or both as score files"
-            )
-        elif incoming.dimensions != self.sample.dimensions:
-            raise UserError(
-                f"{incoming.name} has {incoming.dimensions} dimensions and the reference "
-                f"{self.sample.dimensions}: both must come from one model"
-            )
+        if len(incoming):  # without rows, a file need not know its dimensions
+            self._check_dimensions(incoming)
         for key in PROVENANCE:
             ours, theirs = self.sample.meta.get(key), incoming.meta.get(key)
             if ours != theirs:
@@ -183,6 +172,20 @@ class Reference:
             if ours != theirs:
                 notes.append(f"{key} differs: reference {ours}, incoming {theirs}")
         return notes
+
+    def _check_dimensions(self, incoming: EmbeddingSet) -> None:
+        if incoming.dimensions == self.sample.dimensions:
+            return
+        for side in (incoming, self.sample):
+            if side.dimensions == 0:
+                raise UserError(
+                    f"{side.name} holds scores only and the other side embeddings: give both "
+                    "as embeddings or both as score files"
+                )
+        raise UserError(
+            f"{incoming.name} has {incoming.dimensions} dimensions and the reference "
+            f"{self.sample.dimensions}: both must come from one model"
+        )
 
 
 def fit_reference(sample: EmbeddingSet, *, seed: int = 0, group: str | None = None) -> Reference:
