@@ -24,7 +24,9 @@ document.getElementById("f").onload = (event) => {{
   const small = [...page.querySelectorAll("svg text")].map(
     (text) => text.getBoundingClientRect().height).filter((height) => height > 0);
   const root = page.documentElement, figures = page.querySelectorAll("svg").length;
-  document.title = [root.scrollWidth - root.clientWidth, figures,
+  const words = page.querySelector(".words");  // the definitions, which must not need scrolling
+  document.title = [root.scrollWidth - root.clientWidth
+    + words.scrollWidth - words.clientWidth, figures,
     Math.round(Math.min(...small)), style.color, style.backgroundColor].join("|");
 }};
 </script></body>
