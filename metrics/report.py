@@ -296,7 +296,10 @@ def _transfer(found: dict) -> str:
 def _worst(found: dict) -> str:
     if "worst" not in found:
         return ""
-    titles = {"real": "Real files with the lowest scores", "fake": "Fake files with the highest scores"}
+    titles = {
+        "real": "Real files with the lowest scores",
+        "fake": "Fake files with the highest scores",
+    }
     cards = []
     for side, title in titles.items():
         rows = [
