@@ -120,10 +120,9 @@ def eer_bars(axes, rows: list[dict], names: list[str]) -> None:
     values = 100 * np.array([row["figures"]["eer"] for row in rows])
     places = np.arange(len(rows))
     axes.barh(places, values, color=COLOURS["real"], alpha=0.55, height=0.68)
-    bounds = [row.get("intervals", {}).get("eer") for row in rows]
-    if all(bounds) and all(None not in pair for pair in bounds):
-        low, high = 100 * np.array(bounds).T
-        axes.hlines(places, low, high, color=COLOURS["ink"], linewidth=1.6)
+    bounds = [row.get("intervals", {}).get("eer", (None, None)) for row in rows]
+    low, high = 100 * np.array(bounds, dtype=np.float64).T  # NaN, where there is none, is not drawn
+    axes.hlines(places, low, high, color=COLOURS["ink"], linewidth=1.6)
     axes.set_yticks(places, names, parse_math=False)  # a name may hold dollar signs
     axes.invert_yaxis()
     axes.set(xlabel="EER (%)", xlim=(0, None))

@@ -114,6 +114,22 @@ def test_slices_without_errors_and_in_the_wrong_order_are_pointed_out(tmp_path, 
         assert "Attack A3 of SET: one file holds all fake files" in text
 
 
+def test_bars_have_the_intervals_there_are():
+    from matplotlib.figure import Figure
+
+    from metrics.plots import eer_bars
+
+    rows = [{"figures": {"eer": 0.1}, "intervals": {"eer": [0.05, 0.2]}}]
+    rows += [
+        {"figures": {"eer": 0.3}, "intervals": {"eer": [None, None]}},
+        {"figures": {"eer": 0.2}},
+    ]
+    axes = Figure().add_subplot()
+    eer_bars(axes, rows, ["a", "b", "c"])
+    drawn = [line for line in axes.collections[0].get_segments() if len(line)]
+    assert len(drawn) == 1 and drawn[0][:, 0] == pytest.approx([5, 20])
+
+
 def test_columns_and_names_may_hold_any_sign(run, example, tmp_path):
     signs = {"A01": "a$b$_{^c}", "A02": "$x", "A03": "<b>&amp;|", "A04": "100 % #1"}
     awkward = protocol_with(
