@@ -35,6 +35,7 @@ _SUBTYPES = {
 _CODECS = {"mp3float": ("MP3", 0), "pcm_mulaw": ("ULAW", 8), "pcm_alaw": ("ALAW", 8)}
 _ALAC_DEPTH_AT = 17  # byte of its "magic cookie": the samples' own depth
 _LOSSLESS_CODECS = {"flac", "wavpack", "ape", "tta"}  # FFmpeg names with a bit depth
+_LOWEST_RATE = 1000  # Hz; at a damaged header's few Hz a short file would be hours to resample
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile says SF_COUNT_MAX for a flac whose header has no length
 
 
@@ -72,8 +73,8 @@ class AudioHeader:
 def probe(path: str | os.PathLike) -> AudioHeader:
     """The header of an audio file.
 
-    Raises `UnreadableAudio` for a file that is missing, empty or of no known format, and for what
-    is no file: a pipe would be waited for.
+    Raises `UnreadableAudio` for a file that is missing, empty, damaged or of no known format, and
+    for what is no file: a pipe would be waited for.
     """
     path = os.fspath(path)
     try:
@@ -83,6 +84,9 @@ def probe(path: str | os.PathLike) -> AudioHeader:
         raise UnreadableAudio(path, f"it cannot be opened ({error.strerror})") from error
     if header.frames <= 0:
         raise UnreadableAudio(path, "it holds no audio")
+    if header.sample_rate < _LOWEST_RATE:
+        reason = f"its header is damaged, it states {header.sample_rate} samples a second"
+        raise UnreadableAudio(path, reason)
     return header
 
 

@@ -56,6 +56,9 @@ def _read_soundfile(path: str, start: int, stop: int, rate: int) -> np.ndarray:
             samples = sound.read(stop - begin, dtype="float32")[start - begin :]  # (T,) or (T, C)
     except soundfile.LibsndfileError as error:
         raise UnreadableAudio(path, f"it does not decode ({error})") from error
+    except MemoryError as error:  # of the length that the header states
+        reason = f"no memory for the {(stop - start) / rate:.0f} s its header states"
+        raise UnreadableAudio(path, reason) from error
     return samples if samples.ndim == 1 else channel_mean(samples.T)
 
 
