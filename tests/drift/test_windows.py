@@ -274,18 +274,20 @@ def test_arrangements_keep_blocks_whole():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("size", "step", "rule"), [("40", None, (2, 3)), ("40", "20", (2, 3)), ("40", None, (1, 1))]
+    ("rows", "size", "step", "rule"),
+    [(2_400, "200", None, (4, 4)), (320, "40", None, (1, 1)), (320, "40", "20", (2, 3))],
 )
 def test_a_small_reference_that_all_windows_share_does_not_raise_the_alarm_at_nothing(
-    size, step, rule
+    rows, size, step, rule
 ):
-    """60 reference rows against 8 windows of 40: independent windows they are not."""
+    """30 rows of the reference are compared. Were the windows taken as independent, the first case
+    would alarm in a fifth of the runs: all windows are far from one unlucky reference together."""
     world, alarms, count = World(4), 0, 150
     for trial in range(count):
         rng = np.random.default_rng([13, trial])
-        small = fit_reference(world.draw(90, rng, name="r"), seed=trial)
-        incoming = world.draw(320, rng, name="i")
-        plan = Plan(distances=("w1", "mmd"), draws=59, seed=trial)
+        small = fit_reference(world.draw(45, rng, name="r"), seed=trial)
+        incoming = world.draw(rows, rng, name="i")
+        plan = Plan(distances=("w1",), draws=59, seed=trial)
         found = windows_of(small, incoming, plan=plan, size=size, step=step, rule=rule)
         alarms += found.status == "alarm"
     low, high = binom.ppf([0.0005, 0.9995], count, 0.05)
