@@ -79,9 +79,9 @@ def parse_overrides(arguments: list[str]) -> dict:
 def _value(key: str, text: str | None) -> object:
     """The value of `--key text`; without a text only a switch means something."""
     kind = KINDS.get(key)
+    if text is None and (kind is None or kind.bare):
+        return True
     if not text:
-        if kind is None and text is None or kind and kind.bare and text is None:
-            return True
         wanted = f" ({kind.says})" if kind else ""
         raise UserError(f"--{key} has no value{wanted}: write --{key} VALUE")
     if kind and kind.verbatim:

@@ -244,7 +244,8 @@ def crop_range(value: object) -> tuple[float, float] | None:
     if value is None:
         return None
     bounds = list(value) if isinstance(value, (list, tuple)) else [value, value]
-    numbers = all(isinstance(bound, (int, float)) for bound in bounds)
+    # A bare --train_crop_seconds is True, which Python takes for the number 1.
+    numbers = all(isinstance(b, (int, float)) and not isinstance(b, bool) for b in bounds)
     if len(bounds) != 2 or not numbers or not 0 < bounds[0] <= bounds[1]:
         raise UserError(
             f"train_crop_seconds is {value!r}: expected a number of seconds or [shortest, longest]"

@@ -24,6 +24,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import main
 from models import train_log, training
 from models.distributed import join_world
+from protocols.schema import UserError
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENT = "Log/exps/exp_w2v_tiny_default"
@@ -396,3 +397,9 @@ def test_hints_name_commands_that_exist(tmp_path, capsys):
     (tmp_path / "a.wav").touch()
     assert main.main(["score", "hparams/w2v_tiny.yaml", str(tmp_path / "a.wav")]) == 2
     assert capsys.readouterr().err.startswith("error: no --ckpt_path was given: name a")
+
+
+@pytest.mark.parametrize("value", [True, 0, [13, 10], "ten", [1, 2, 3]])
+def test_a_crop_that_is_no_length_is_refused(value):
+    with pytest.raises(UserError, match="expected a number of seconds or .shortest, longest."):
+        training.crop_range(value)
