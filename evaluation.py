@@ -16,7 +16,7 @@ import argparse
 import os
 import sys
 
-from protocols.schema import UserError
+from dataio.schema import UserError
 
 DEFAULT_THRESHOLD = 0.5
 DEFAULT_REPLICATES = 1000

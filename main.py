@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import sys
 
-from protocols.schema import UserError
+from dataio.schema import UserError
 
 SCORING = ("inference", "analysis", "score")
 
@@ -53,14 +53,14 @@ def run(arguments: list[str]) -> int:
         yaml_path, options, objects=verb == "train", needs_folders=verb != "score"
     )
     if verb == "train":
-        from models.training import train
+        from models.training.run import train
 
         return train(hparams, run_options, resolved)
     if verb == "score":
-        from models.score_audio import score_audio
+        from models.scoring.audio import score_audio
 
         return score_audio(hparams, run_options, audio)
-    from models.scoring import score_protocol
+    from models.scoring.run import score_protocol
 
     return score_protocol(hparams, run_options, with_embeddings=verb == "analysis")
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from augment import preview
-from protocols.schema import UserError
+from dataio.schema import UserError
 
 
 def main(arguments: list[str] | None = None) -> int:

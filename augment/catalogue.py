@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from protocols.schema import SAMPLE_RATE
+from dataio.schema import SAMPLE_RATE
 
 ROOM_DECAY_SECONDS = 0.4  # to -60 dB
 

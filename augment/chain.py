@@ -14,7 +14,7 @@ import numpy as np
 
 from augment import rawboost as rb
 from augment.settings import check_keys, number, read_effect
-from protocols.schema import SAMPLE_RATE, UserError
+from dataio.schema import SAMPLE_RATE, UserError
 
 COMMON = {"name", "probability", "weight"}
 

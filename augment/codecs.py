@@ -14,7 +14,7 @@ from fractions import Fraction
 import numpy as np
 
 from augment.settings import choice
-from protocols.schema import UserError
+from dataio.schema import UserError
 
 FULL_SCALE = 32_767  # 16-bit encoders; what lies beyond +-1 is clipped, as in a 16-bit file
 

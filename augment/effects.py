@@ -18,7 +18,7 @@ import numpy as np
 from augment.codecs import Codec
 from augment.mixing import Noise, Reverberation
 from augment.settings import Interval, count, span
-from protocols.schema import UserError
+from dataio.schema import UserError
 
 TAPS = 255  # of the band filters: 16 ms, edges 200 Hz wide at 16 kHz
 AUDIBLE = (0, 192_000)  # Hz

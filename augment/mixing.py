@@ -10,8 +10,8 @@ import numpy as np
 
 from augment.codecs import resample
 from augment.settings import Interval, span, text
-from protocols.rows import check_header, csv_rows, open_text
-from protocols.schema import SAMPLE_RATE, UserError, resolve_path
+from dataio.rows import check_header, csv_rows, open_text
+from dataio.schema import SAMPLE_RATE, UserError, resolve_path
 
 MAX_RESPONSE_SECONDS = 4.0  # of a room impulse response; the longest halls decay in it
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from augment.catalogue import EXAMPLES, synthetic_recordings
 from augment.chain import build
-from protocols.schema import SAMPLE_RATE, UserError
+from dataio.schema import SAMPLE_RATE, UserError
 
 PICTURE = "spectrograms.png"
 COLUMNS = 5

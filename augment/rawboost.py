@@ -17,7 +17,7 @@ import numpy as np
 
 from augment.notches import Notches, filter_powers
 from augment.settings import ANY, Interval, check_keys, number, ordered, whole
-from protocols.schema import SAMPLE_RATE, UserError
+from dataio.schema import SAMPLE_RATE, UserError
 
 CONVOLUTIVE, IMPULSIVE, STATIONARY = (
     "LnL_convolutive_noise",

@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from protocols.schema import UserError
+from dataio.schema import UserError
 
 ANY = (-math.inf, math.inf)
 

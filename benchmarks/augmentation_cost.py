@@ -23,7 +23,7 @@ import augment
 from augment.catalogue import EXAMPLES, synthetic_recordings
 from benchmarks.machine import describe
 from benchmarks.rawboost import milliseconds, speech_like
-from protocols.schema import SAMPLE_RATE, UserError
+from dataio.schema import SAMPLE_RATE, UserError
 
 SECONDS = 4
 

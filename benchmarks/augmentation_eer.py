@@ -24,7 +24,7 @@ import soundfile
 from augment.codecs import round_trip
 from benchmarks.machine import describe
 from dataio.audio import load_waveform
-from protocols.schema import SAMPLE_RATE, resolve_path
+from dataio.schema import SAMPLE_RATE, resolve_path
 
 HEARD = ("mp3", "opus", "g711_alaw")
 UNHEARD = ("aac", "gsm", "g722")

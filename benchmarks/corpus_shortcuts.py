@@ -18,8 +18,8 @@ from scipy.fft import dct
 
 from benchmarks.machine import describe
 from dataio.audio import load_waveform
+from dataio.schema import REAL, label_to_int, resolve_path
 from metrics.rates import eer
-from protocols.schema import REAL, label_to_int, resolve_path
 
 WINDOW, HOP, BANDS, COEFFICIENTS = 512, 160, 60, 30
 SILENCE_DB = -35.0  # below the loudest 10 ms block: not speech

@@ -24,8 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.machine import describe
+from dataio.schema import SAMPLE_RATE
 from models.detector import Detector, build_detector
-from protocols.schema import SAMPLE_RATE
 
 FILES = 64
 SHORTEST, LONGEST = 0.8, 12.0  # seconds

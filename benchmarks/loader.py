@@ -26,7 +26,7 @@ import numpy as np
 import soundfile
 
 from benchmarks.machine import describe
-from protocols.schema import COLUMNS, SAMPLE_RATE
+from dataio.schema import COLUMNS, SAMPLE_RATE
 
 LONG_SECONDS, PIECE_SECONDS = 600, 12
 _HEADER = "| files | headers/s | files/s | audio-s/s | seek 12 s of 600 (ms) | all (ms) | ratio |"

@@ -185,7 +185,7 @@ def make_files(data: Path, count: int) -> None:
 
 def make_csvs(folder: Path, rows: int) -> int:
     """Four protocols with `rows` rows in all; their size in bytes."""
-    from protocols.schema import COLUMNS
+    from dataio.schema import COLUMNS
 
     draw = random.Random(0)
     kinds = [

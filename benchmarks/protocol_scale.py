@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe
-from protocols.schema import COLUMNS
+from dataio.schema import COLUMNS
 
 MAX_BATCH_LENGTH, CLIP_SECONDS, NUM_BUCKETS = 100, 13, 20
 FETCHED = 20_000  # rows looked up for the median
@@ -47,7 +47,7 @@ def write_csv(path: Path, rows: int) -> None:
 
 def measure_ours(csv_path: str) -> dict[str, float]:
     """Opens the table, plans an epoch, takes its first batch's rows; then a new epoch and rows."""
-    import models.training  # noqa: F401 (the memory is that of a training process)
+    import models.training.run  # noqa: F401 (the memory is that of a training process)
     from dataio.batching import BatchPlan
     from dataio.protocol import ProtocolTable
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from augment.rawboost import RawBoost, apply
 from benchmarks.machine import describe
-from protocols.schema import SAMPLE_RATE
+from dataio.schema import SAMPLE_RATE
 from tests.augment.plain_rawboost import PlainRawBoost
 
 ALGORITHMS = range(1, 9)

@@ -82,7 +82,7 @@ def prepare(folder: Path, model: str) -> tuple[Path, Path]:
     import torch
 
     from benchmarks.front_end import FILES, corpus
-    from protocols.schema import SAMPLE_RATE
+    from dataio.schema import SAMPLE_RATE
 
     (folder / "Data").mkdir()
     rows = []
@@ -96,7 +96,7 @@ def prepare(folder: Path, model: str) -> tuple[Path, Path]:
 def protocol(folder: Path, rows: list[tuple[str, float, str]]) -> Path:
     import csv
 
-    from protocols.schema import COLUMNS, SAMPLE_RATE, Row
+    from dataio.schema import COLUMNS, SAMPLE_RATE, Row
 
     path = folder / "test.csv"
     with path.open("w", newline="") as stream:

@@ -14,7 +14,7 @@ import numpy as np
 from dataio.probe import AudioHeader, UnreadableAudio, probe
 from dataio.reading import read_native
 from dataio.resampling import filter_shape, resample
-from protocols.schema import SAMPLE_RATE
+from dataio.schema import SAMPLE_RATE
 
 
 def load_waveform(

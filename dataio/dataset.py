@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from dataio.audio import load_waveform
 from dataio.probe import UnreadableAudio, probe
 from dataio.protocol import ProtocolTable
-from protocols.schema import SAMPLE_RATE, UserError
+from dataio.schema import SAMPLE_RATE, UserError
 
 TRAIN, VALID, SCORE = "train", "valid", "score"
 RECEPTIVE_FIELD = 400  # samples (25 ms) the seven convolutions need for one frame

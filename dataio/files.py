@@ -13,7 +13,7 @@ import soundfile
 
 from dataio.probe import UnreadableAudio, probe
 from dataio.protocol import ProtocolRow
-from protocols.schema import UNKNOWN, UserError
+from dataio.schema import UNKNOWN, UserError
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from protocols.schema import UserError
+from dataio.schema import UserError
 
 
 def bare_name(utterance_id: str) -> str:

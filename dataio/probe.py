@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import soundfile
 
 from dataio.mpeg_audio import Mp3Layout, looks_like_mp3, mp3_layout
-from protocols.schema import SAMPLE_RATE
+from dataio.schema import SAMPLE_RATE
 
 # AudioHeader.reader: what reads the file exactly
 SOUNDFILE = "soundfile"

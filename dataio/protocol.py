@@ -29,8 +29,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from dataio import protocol_faults
+from dataio.schema import FAKE, LABELS, REAL, UNKNOWN, UNLABELLED, UserError, resolve_path
 from dataio.string_hash import hash_strings
-from protocols.schema import FAKE, LABELS, REAL, UNKNOWN, UNLABELLED, UserError, resolve_path
 
 CACHE_FOLDER = ".protocol_cache"  # beside the CSV, unless the caller names another place
 _LAYOUT = 1  # part of the key: a change of the cache's layout makes old ones stale

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Iterator
 
-from protocols.schema import COLUMNS, UNLABELLED, UserError, label_to_int
+from dataio.schema import COLUMNS, UNLABELLED, UserError, label_to_int
 
 _NEEDED = ("ID", "Path")
 _NEEDED_IN_TRAINING = ("ID", "Label", "Duration", "Path")

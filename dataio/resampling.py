@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from protocols.schema import SAMPLE_RATE
+from dataio.schema import SAMPLE_RATE
 
 LOWPASS_WIDTH, ROLLOFF = 6, 0.99  # torchaudio.functional.resample's defaults; the window is Hann
 _MAX_KERNEL = 1 << 24  # weights; rates that share few factors with 16,000 need more (44,101: 7e8)

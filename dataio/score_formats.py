@@ -23,11 +23,11 @@ from typing import NamedTuple
 import numpy as np
 
 from dataio.matching import bare_name
+from dataio.schema import UNKNOWN, UNLABELLED, UserError
 from dataio.score_keys import LABEL_COLUMNS, NAME_COLUMNS, WORDS
 from dataio.scores import Scores, read_meta, read_scores
 from dataio.text_cells import first_line, header_cells, lines_of_cells
-from protocols.files import whole_file
-from protocols.schema import UNKNOWN, UNLABELLED, UserError
+from dataio.whole_files import whole_file
 
 NAMES = {label: word for word, label in WORDS.items()}
 SCORE_COLUMNS = ("cm-score", "cm_score", "score")

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from dataio.matching import matched_rows
+from dataio.schema import FAKE, REAL, UNKNOWN, UserError
 from dataio.scores import Scores, named_lines
 from dataio.text_cells import first_line, header_cells, lines_of_cells
-from protocols.schema import FAKE, REAL, UNKNOWN, UserError
 
 WORDS = {"bonafide": REAL, "spoof": FAKE}
 PHASES = ("progress", "eval", "hidden")

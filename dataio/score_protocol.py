@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from dataio.matching import matched_rows
+from dataio.schema import LABELS, UNKNOWN, UNLABELLED, UserError
 from dataio.scores import (
     Scores,
     diagnose,
@@ -16,7 +17,6 @@ from dataio.scores import (
     parse_labels,
     read_table,
 )
-from protocols.schema import LABELS, UNKNOWN, UNLABELLED, UserError
 
 LABEL_WORDS = LABELS | dict.fromkeys(UNLABELLED, UNKNOWN)
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from protocols.files import whole_file
-from protocols.schema import FAKE, REAL, UNKNOWN, UNLABELLED, UserError
+from dataio.schema import FAKE, REAL, UNKNOWN, UNLABELLED, UserError
+from dataio.whole_files import whole_file
 
 HEADER = ["ID", "Score", "Label"]
 LABEL_CELLS = {str(REAL): REAL, str(FAKE): FAKE} | {word: UNKNOWN for word in UNLABELLED}

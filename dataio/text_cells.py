@@ -6,7 +6,7 @@ import csv
 import os
 from collections.abc import Iterator
 
-from protocols.schema import UserError
+from dataio.schema import UserError
 
 
 def first_line(path: str | os.PathLike) -> str:

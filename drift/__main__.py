@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from protocols.schema import UserError
+from dataio.schema import UserError
 
 OK, DRIFTED, MISTAKE, INSUFFICIENT, DEFECT = 0, 1, 2, 3, 70  # 70: EX_SOFTWARE of sysexits.h
 LEAST = {"seed": 0, "max_rows": 0, "top": 1, "draws": 1}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dataio.schema import UserError
 from drift.embeddings import EmbeddingSet
-from protocols.schema import UserError
 
 SIGNAL_COLUMNS = ("Duration", "SampleRate", "AudioEncoding", "Path")
 _SHOWN = 3  # missing IDs named in one refusal

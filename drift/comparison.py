@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from dataio.schema import UserError
 from drift.classes import Classes, compare_classes
 from drift.conditions import Condition, compare_conditions
 from drift.distances import DEFAULT_DISTANCES, DISTANCES, Result
@@ -22,7 +23,6 @@ from drift.reference import Reference
 from drift.slices import check_column, compare_slices
 from drift.subsets import Part, Plan, equal_error_rate, run_plan
 from drift.windows import K_OF_N, Windows, compare_windows, lay_windows
-from protocols.schema import UserError
 
 DRIFTED_FILES = 20
 _SEVERITY = ("ok", "warn", "alarm")

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dataio.schema import UserError, resolve_path
 from drift.embeddings import EmbeddingSet
 from drift.groups import groups_of, relabel_like_rows
 from drift.null import MINIMUM_ROWS, p_value
 from drift.reference import Reference
-from protocols.schema import UserError, resolve_path
 
 LOUDNESS_FILES = 200
 LOUDNESS = "Loudness"

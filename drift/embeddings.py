@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from protocols.schema import FAKE, REAL, UNKNOWN, UserError
+from dataio.schema import FAKE, REAL, UNKNOWN, UserError
 
 DEFAULT_MAX_ROWS = 12_000
 _BLOCK_BYTES = 1 << 26

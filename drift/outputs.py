@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dataio.whole_files import write_text
 from drift import __version__
 from drift.comparison import Comparison
 from drift.distances import Result
@@ -16,7 +17,6 @@ from drift.ranking import DriftedFile
 from drift.reference import Reference
 from drift.subsets import Part
 from drift.windows import Windows
-from protocols.files import write_text
 
 SCHEMA_VERSION = 1
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dataio.schema import UNKNOWN
 from drift.embeddings import Choose, EmbeddingSet, embedding_set, parse_meta, refuse_non_finite
-from protocols.schema import UNKNOWN
 
 _NUMBERED = re.compile(r"(.*?)(\d+)")
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dataio.schema import UserError
 from drift.embeddings import EmbeddingSet
 from drift.null import benjamini_hochberg
 from drift.reference import Reference
-from protocols.schema import UserError
 
 
 @dataclass(frozen=True)

@@ -31,11 +31,11 @@ from pathlib import Path
 
 import numpy as np
 
+from dataio.schema import UserError
 from drift import __version__
 from drift.columns import SIGNAL_COLUMNS
 from drift.embeddings import EmbeddingSet, embedding_set
 from drift.null import MINIMUM_ROWS
-from protocols.schema import UserError
 
 FORMAT, FORMAT_VERSION = "antideepfake-drift-reference", 1
 SCALE_SHARE, SCALE_ROWS_MAX = 1 / 3, 2_000

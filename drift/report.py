@@ -9,10 +9,10 @@ from string import Template
 
 import numpy as np
 
+from dataio.whole_files import write_text
 from drift import __version__, charts, outputs
 from drift.comparison import Comparison
 from drift.subsets import Part
-from protocols.files import write_text
 
 _PAGE = Path(__file__).with_name("report.html")
 _MAP_POINTS = 700  # of each side, drawn by the comparison's seed

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from dataio.schema import UserError
 from drift.distances import Result
 from drift.embeddings import EmbeddingSet
 from drift.null import MINIMUM_ROWS, benjamini_hochberg, draws_for, status_of
@@ -18,7 +19,6 @@ from drift.subsets import (
     run_plan,
     thin_reference,
 )
-from protocols.schema import UserError
 
 
 def compare_slices(

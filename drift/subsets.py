@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dataio.schema import UNKNOWN
 from drift.distances import DISTANCES, Result, measure
 from drift.embeddings import EmbeddingSet
 from drift.groups import groups_of, like_groups
 from drift.null import combined_p
 from drift.reference import Reference
-from protocols.schema import UNKNOWN
 
 # Parts are many, so they run the default distances, those of them that were asked for.
 PART_DISTANCES = ("w1", "mmd", "score")

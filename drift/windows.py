@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 
 import numpy as np
 
+from dataio.schema import UserError
 from drift.distances import DISTANCES, Measurement, Result, conclude, empty_result, missing_data
 from drift.embeddings import EmbeddingSet
 from drift.groups import groups_of, like_groups, thinning_note, too_few
@@ -24,7 +25,6 @@ from drift.joint import values_of_windows
 from drift.null import DRAWS_MAX, MINIMUM_ROWS, combined_ranks, draws_for, status_of
 from drift.reference import Reference
 from drift.subsets import Part, Plan, equal_error_rate, thin_reference
-from protocols.schema import UserError
 
 K_OF_N = (2, 3)
 _SPAN = re.compile(r"(\d{1,9})(d|h|m)?")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from protocols.schema import UserError
+from dataio.schema import UserError
 
 _TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off")
 

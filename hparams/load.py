@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ruamel.yaml import YAML, YAMLError
 
+from dataio.schema import UserError
 from hparams.kinds import KINDS, proper
-from protocols.schema import UserError
 
 HERE = Path(__file__).parent
 RECIPE = HERE / "recipe.yaml"

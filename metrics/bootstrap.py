@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dataio.schema import FAKE, REAL
 from metrics.groups import group_counts, members
 from metrics.measures import MEASURES, Setting, measure
 from metrics.sweep import Sweep, sweep
 from metrics.unseen import widened
-from protocols.schema import FAKE, REAL
 
 THREADED = 20_000  # distinct scores from which on threads gain more than they cost
 DEPENDS_ON = {"fpr": ("fake",), "fnr": ("real",), "recall": ("real",)}  # all others: both

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dataio.schema import FAKE, REAL, UserError
 from metrics.rates import expit, logit
 from metrics.sweep import Sweep, pav_blocks, sweep
-from protocols.schema import FAKE, REAL, UserError
 
 FORMAT = "antideepfake-calibration-1"
 RIDGE = 1e-6  # on the slope of standardised scores: unfelt, but finite if the classes are separable
@@ -138,7 +138,7 @@ def separable(scores: np.ndarray, labels: np.ndarray) -> bool:
 
 def save_calibration(path: str | os.PathLike, calibration: Calibration) -> None:
     """The calibration as JSON, which appears whole."""
-    from protocols.files import whole_file
+    from dataio.whole_files import whole_file
 
     with whole_file(path) as stream:
         json.dump({"format": FORMAT, **asdict(calibration)}, stream, indent=1)

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dataio.schema import FAKE, REAL
 from metrics.groups import group_counts, members
-from protocols.schema import FAKE, REAL
 
 
 class PairedTest(NamedTuple):

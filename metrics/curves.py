@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
+from dataio.schema import FAKE, REAL
 from metrics import rates
 from metrics.costs import Costs, dcf_curve
 from metrics.sweep import Sweep
-from protocols.schema import FAKE, REAL
 
 POINTS = 400  # of a drawn curve; all lie on the exact one, the first and last included
 BINS = 60  # of a histogram

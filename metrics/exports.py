@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from dataio.schema import UserError, resolve_path
 from dataio.score_formats import WRITERS, own_names
 from dataio.score_protocol import protocol_columns
 from dataio.scores import Scores
 from metrics.inputs import by_prefix, checked_calibration
-from protocols.schema import UserError, resolve_path
 
 # options whose answer needs labels
 MEASURED = (

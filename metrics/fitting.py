@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from dataio.schema import UNKNOWN, UserError
 from dataio.scores import Scores, write_scores
+from dataio.whole_files import whole_file
 from metrics import calibration as calibrations
 from metrics import costs as cost_functions
 from metrics import outputs, rates
 from metrics.fusion import Fusion, aligned, fit_fusion
 from metrics.inputs import key_of, labelled, read
-from protocols.files import whole_file
-from protocols.schema import UNKNOWN, UserError
 
 DEFAULT_PRIOR = 0.5
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from dataio.matching import matched_rows
+from dataio.schema import UNKNOWN, UserError
 from metrics.calibration import fit_logistic
-from protocols.schema import UNKNOWN, UserError
 
 
 class Fusion(NamedTuple):

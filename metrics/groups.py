@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from protocols.schema import FAKE, REAL
+from dataio.schema import FAKE, REAL
 
 
 def members(clusters: np.ndarray) -> np.ndarray:

@@ -6,11 +6,11 @@ import argparse
 
 import numpy as np
 
+from dataio.schema import UNKNOWN, UserError
 from dataio.score_formats import read_any
 from dataio.score_keys import Key, read_keys, with_labels
 from dataio.scores import Scores, subset_index
 from metrics import calibration as calibrations
-from protocols.schema import UNKNOWN, UserError
 
 
 def key_of(arguments: argparse.Namespace) -> Key | None:

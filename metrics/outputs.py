@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from dataio.whole_files import whole_file
 from metrics.curves import finite
 from metrics.tables import figure, latex, markdown, screen
-from protocols.files import whole_file
 
 LISTED_SLICES = 40  # on the screen; the JSON has them all
 SIZES = ("files", "real", "fake")

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import numpy as np
 
+from dataio.schema import UserError
 from metrics.curves import probit
-from protocols.schema import UserError
 
 # what a colour means -> on paper; in the page each becomes var(--<meaning>), so that it follows
 # the reader's light or dark scheme

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from dataio.schema import REAL
 from metrics import compare, curves, guards
 from metrics.bootstrap import Plan, intervals, paired_intervals
 from metrics.groups import group_counts
@@ -14,7 +15,6 @@ from metrics.measures import Setting, measure
 from metrics.rates import expit, logit
 from metrics.slices import slices
 from metrics.sweep import Sweep, sweep
-from protocols.schema import REAL
 
 PAIRED = ("eer", "roc_auc", "accuracy", "min_dcf")  # figures whose differences are given intervals
 SLICED = ("eer", "roc_auc", "fpr", "fnr")

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from dataio.matching import matched_rows
+from dataio.schema import UNKNOWN, UserError
 from dataio.score_keys import Key
 from dataio.score_protocol import protocol_columns
 from dataio.scores import Scores, subset_index
@@ -20,7 +21,6 @@ from metrics.inputs import by_prefix, checked_calibration, key_of, labelled, rea
 from metrics.measures import MEASURES, PUBLISHED, Setting
 from metrics.results import Data, Request
 from metrics.sweep import sweep
-from protocols.schema import UNKNOWN, UserError
 
 FORMAT = "antideepfake-evaluation-1"
 FILES = ("json", "csv", "markdown", "latex", "report", "plots")  # what may hold more than a screen

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from protocols.schema import FAKE, REAL
+from dataio.schema import FAKE, REAL
 
 NO_VALUE = "-"
 OWN, ALL = "own", "all of subset"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from protocols.schema import FAKE, REAL
+from dataio.schema import FAKE, REAL
 
 
 @dataclass

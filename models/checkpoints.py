@@ -27,11 +27,11 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from models.config import CONFIGS, FrontEndConfig, get_config
+from dataio.schema import UserError
 from models.detector import Detector, build_detector
-from models.front_end import UNUSED
+from models.front_ends.config import CONFIGS, FrontEndConfig, get_config
+from models.front_ends.interface import UNUSED
 from models.safe_unpickle import is_torch_file, read_torch_file
-from protocols.schema import UserError
 
 PREFIX = "m_ssl.model."  # of front-end tensors in a detector's state dict
 HEAD = ("proj_fc.weight", "proj_fc.bias")

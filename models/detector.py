@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.config import CONV_KERNELS, RECEPTIVE_FIELD, FrontEndConfig, get_config
-from models.front_end import FrontEnd, frame_lengths
-from models.head import pool_frames
-from models.kernels import normalise_waveforms
-from models.native import NativeFrontEnd
-from protocols.schema import UserError
+from dataio.schema import UserError
+from models.front_ends.config import CONV_KERNELS, RECEPTIVE_FIELD, FrontEndConfig, get_config
+from models.front_ends.interface import FrontEnd, frame_lengths
+from models.front_ends.kernels import normalise_waveforms
+from models.front_ends.native import NativeFrontEnd
+from models.heads.mean_linear import pool_frames
 
 
 class DetectorOutput(NamedTuple):
@@ -98,7 +98,9 @@ def _prepare(waveforms: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor,
 
 
 def _fairseq_front_end(config: FrontEndConfig) -> FrontEnd:
-    from models.fairseq_engine import FairseqFrontEnd  # fairseq is slow to import, and optional
+    from models.front_ends.fairseq_engine import (
+        FairseqFrontEnd,  # fairseq is slow to import, and optional
+    )
 
     return FairseqFrontEnd(config)
 

@@ -18,7 +18,7 @@ import torch.distributed as dist
 # would otherwise keep the group, and its threads, alive past `leave_world`.
 import torch.distributed.nn
 
-from protocols.schema import UserError
+from dataio.schema import UserError
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import importlib
 import os
 import sys
 
-from protocols.schema import UserError
+from dataio.schema import UserError
 
 VERBS = {
     "list": ("protocols.listing", "the databases: contents, expected folder, source, role"),

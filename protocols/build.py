@@ -17,9 +17,9 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
+from dataio.schema import COLUMNS, Row, UserError
+from dataio.whole_files import create_text, refuse_folder, write_text
 from protocols.corpus import Corpus, Item, find_corpus, row_of
-from protocols.files import create_text, refuse_folder, write_text
-from protocols.schema import COLUMNS, Row, UserError
 from protocols.source import UNKNOWN_WORD, Source
 from protocols.summary import Skipped, Summary, counts_text, passed_over_text
 

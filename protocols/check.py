@@ -15,9 +15,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from protocols.files import refuse_folder, write_text
-from protocols.findings import Findings
-from protocols.rows import (
+from dataio.rows import (
     CHANNELS,
     DURATION,
     ID,
@@ -29,7 +27,9 @@ from protocols.rows import (
     plain_path,
     read_rows,
 )  # fmt: skip
-from protocols.schema import LABELS, ROOT, UNLABELLED, UserError, resolve_path
+from dataio.schema import LABELS, ROOT, UNLABELLED, UserError, resolve_path
+from dataio.whole_files import refuse_folder, write_text
+from protocols.findings import Findings
 
 ERRORS = {
     "label": "rows whose label is neither real nor fake nor -",

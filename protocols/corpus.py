@@ -30,7 +30,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from protocols.schema import ROOT, Row, UserError, subset_of
+from dataio.schema import ROOT, Row, UserError, subset_of
 
 if TYPE_CHECKING:
     from dataio.probe import AudioHeader

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from protocols.files import write_sound
-from protocols.schema import UserError
+from dataio.schema import UserError
+from dataio.whole_files import write_sound
 
 TOP = "Deepfake-Eval-2024"
 METADATA, AUDIO = f"{TOP}/audio-metadata-publish.csv", f"{TOP}/audio-data"

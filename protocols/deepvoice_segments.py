@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from protocols.files import write_sound
-from protocols.schema import UserError
+from dataio.schema import UserError
+from dataio.whole_files import write_sound
 
 AUDIO, SEGMENTS = "DeepVoice/KAGGLE/AUDIO", "DeepVoice/KAGGLE/AUDIO_SEGMENTS"
 LINE = re.compile(r"Audio:\s*(.+)_seg_(\d+),\s*start at:\s*(\d+),\s*end at:\s*(\d+)\s*")

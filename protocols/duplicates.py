@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from protocols.files import create_text
-from protocols.rows import ID, LABEL, PATH, plain_path
-from protocols.schema import COLUMNS, LABELS
+from dataio.rows import ID, LABEL, PATH, plain_path
+from dataio.schema import COLUMNS, LABELS
+from dataio.whole_files import create_text
 
 if TYPE_CHECKING:
     import numpy

@@ -7,7 +7,7 @@ from collections import Counter
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from protocols.files import create_text
+from dataio.whole_files import create_text
 
 EXAMPLES = 10
 

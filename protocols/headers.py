@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from dataio.probe import AudioHeader, UnreadableAudio, probe
+from dataio.schema import UserError
 from protocols.parallel import map_in_order
-from protocols.schema import UserError
 
 CHUNK_FILES = 256
 CACHE_VERSION = 2  # raise it when dataio.probe reads a header differently

@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import islice
 
+from dataio.rows import ID, PATH, PROPORTION, SPEAKER, plain_path, read_rows
+from dataio.schema import UserError, resolve_path
+from dataio.whole_files import write_text
 from protocols.corpus import corpora, database_of
 from protocols.equal_files import TEST, TRAINING, FileMatcher, ListedFile, real_path
-from protocols.files import write_text
 from protocols.findings import Findings
 from protocols.merge import PUBLISHED_ORDER
-from protocols.rows import ID, PATH, PROPORTION, SPEAKER, plain_path, read_rows
-from protocols.schema import UserError, resolve_path
 
 RELEASED = "released"
 KINDS = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
+from dataio.schema import UserError
 from protocols.corpus import TEST, TRAIN, Corpus, corpora
-from protocols.schema import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

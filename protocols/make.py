@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from protocols.schema import UserError
+from dataio.schema import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

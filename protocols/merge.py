@@ -25,10 +25,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from protocols.corpus import TEST, TRAIN, Corpus, corpora
-from protocols.duplicates import DUPLICATES, REPORTED, without_duplicates
-from protocols.files import write_text
-from protocols.rows import (
+from dataio.rows import (
     ID,
     PATH,
     PROPORTION,
@@ -37,7 +34,10 @@ from protocols.rows import (
     read_rows,
     seconds_of,
 )
-from protocols.schema import COLUMNS, UserError
+from dataio.schema import COLUMNS, UserError
+from dataio.whole_files import write_text
+from protocols.corpus import TEST, TRAIN, Corpus, corpora
+from protocols.duplicates import DUPLICATES, REPORTED, without_duplicates
 from protocols.tally import Kinds, tables_text, tally
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from protocols.schema import UserError
+from dataio.schema import UserError
 
 if TYPE_CHECKING:
     import pandas

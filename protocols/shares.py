@@ -13,9 +13,9 @@ import re
 from contextlib import ExitStack
 from pathlib import Path
 
-from protocols.files import whole_file
-from protocols.rows import ID, PROPORTION, read_rows
-from protocols.schema import COLUMNS, UserError
+from dataio.rows import ID, PROPORTION, read_rows
+from dataio.schema import COLUMNS, UserError
+from dataio.whole_files import whole_file
 
 SETS = ("train", "valid", "test")
 PIECE = re.compile(r"^DFEval2024-[^-]+-(.*?)(_seg\d+)?$")

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
-from protocols.rows import csv_rows
-from protocols.schema import UserError
+from dataio.rows import csv_rows
+from dataio.schema import UserError
 from protocols.walk import PathTemplate, sort_texts, walk
 
 UNKNOWN_WORD = "\0"  # what `word` gives for an unknown word under --skip_unknown; no file has it

@@ -8,9 +8,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dataio.schema import ROOT
+from dataio.whole_files import create_text
 from protocols.corpus import Item
-from protocols.files import create_text
-from protocols.schema import ROOT
 
 SHOWN = 10  # unknown words printed
 

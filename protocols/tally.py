@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from dataio.rows import ATTACK, ID, LABEL, LANGUAGE
 from protocols.corpus import database_of
-from protocols.rows import ATTACK, ID, LABEL, LANGUAGE
 
 SHOWN = 20  # lines of a printed table
 TABLES = ("database", "language", "attack")

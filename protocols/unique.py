@@ -14,9 +14,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from protocols.files import create_text
-from protocols.rows import DURATION, ID, LABEL, PATH, PROPORTION, open_text
-from protocols.schema import COLUMNS, ROOT, UserError
+from dataio.rows import DURATION, ID, LABEL, PATH, PROPORTION, open_text
+from dataio.schema import COLUMNS, ROOT, UserError
+from dataio.whole_files import create_text
 
 if TYPE_CHECKING:
     from protocols.summary import Summary

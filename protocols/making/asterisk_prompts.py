@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dataio.schema import SAMPLE_RATE, UserError
 from protocols.making import channel, tts, vocoders, workshop
 from protocols.making.g722 import read_g722, through_g722
-from protocols.schema import SAMPLE_RATE, UserError
 
 FOLDER = "Asterisk"
 SOUNDS_FOLDER = "/usr/share/asterisk/sounds"

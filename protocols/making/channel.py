@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.signal import butter, fftconvolve, lfilter, sosfilt
 
-from protocols.schema import SAMPLE_RATE
+from dataio.schema import SAMPLE_RATE
 
 LEVEL_DBFS = (-30.0, -22.0)  # RMS over the file, uniform
 SILENCE_SECONDS = (0.05, 0.25)

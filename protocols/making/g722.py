@@ -7,7 +7,7 @@ import os
 import av
 import numpy as np
 
-from protocols.schema import SAMPLE_RATE, UserError
+from dataio.schema import SAMPLE_RATE, UserError
 
 DELAY = 22  # samples: the quadrature-mirror filters of coder and decoder together
 _BLOCK = 320  # samples a packet: 20 ms

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 from scipy.signal import resample_poly
 
-from protocols.schema import SAMPLE_RATE, UserError
+from dataio.schema import SAMPLE_RATE, UserError
 
 ESPEAK_VOICES = {"EN": "en-us", "ES": "es-419", "FR": "fr-fr", "IT": "it", "RU": "ru"}
 FLITE_VOICES = ("slt", "rms", "awb", "kal16")  # English

@@ -13,7 +13,7 @@ from types import ModuleType
 import numpy as np
 from scipy.signal import medfilt
 
-from protocols.schema import SAMPLE_RATE, UserError
+from dataio.schema import SAMPLE_RATE, UserError
 
 FFT, HOP = 512, 128  # Griffin-Lim: 32 ms windows
 ENVELOPE_FFT, ENVELOPE_HOP = 1024, 80  # parametric vocoders: 64 ms transforms, 5 ms steps

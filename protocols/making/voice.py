@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import lfilter, resample_poly, sosfilt
 
-from protocols.schema import SAMPLE_RATE
+from dataio.schema import SAMPLE_RATE
 
 FRAME = 80  # samples between two values of a track: 5 ms
 FRAME_SECONDS = FRAME / SAMPLE_RATE

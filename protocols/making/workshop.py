@@ -17,8 +17,8 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from dataio.probe import probe
+from dataio.schema import COLUMNS, SAMPLE_RATE, Row, UserError
 from protocols.corpus import Corpus, row_of
-from protocols.schema import COLUMNS, SAMPLE_RATE, Row, UserError
 from protocols.source import Source
 
 SPLITS = ("train", "valid", "test")

@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import os
 
+from dataio.rows import check_header, csv_rows, open_text
+from dataio.schema import UserError
 from protocols.build import build_and_report
 from protocols.corpus import Item
 from protocols.own.items import (
@@ -20,8 +22,6 @@ from protocols.own.items import (
     own_corpus,
     refuse_nothing,
 )
-from protocols.rows import check_header, csv_rows, open_text
-from protocols.schema import UserError
 from protocols.source import Source
 
 COLUMNS = ("path", "label", "attack", "speaker", "proportion", "language", "_")

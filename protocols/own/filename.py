@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 import re
 
+from dataio.schema import UserError
 from protocols.build import build_and_report
 from protocols.corpus import Item
 from protocols.own.items import SUFFIXES, add_own_arguments, below, id_of, own_corpus
-from protocols.schema import UserError
 from protocols.source import Source
 
 GROUPS = ("attack", "speaker")

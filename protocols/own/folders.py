@@ -9,6 +9,7 @@ import argparse
 import os
 from itertools import permutations
 
+from dataio.schema import UserError
 from protocols.build import build_and_report
 from protocols.corpus import Item
 from protocols.own.items import (
@@ -19,7 +20,6 @@ from protocols.own.items import (
     own_corpus,
     refuse_nothing,
 )
-from protocols.schema import UserError
 from protocols.source import Source
 
 

@@ -7,8 +7,8 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 
+from dataio.schema import UserError
 from protocols.corpus import Corpus, Item
-from protocols.schema import UserError
 
 SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aac", ".webm", ".mp4")
 LABELS = {

@@ -6,7 +6,7 @@ import numpy as np
 import soundfile
 
 from benchmarks import augmentation_cost, augmentation_eer, rawboost
-from protocols.schema import COLUMNS, Row
+from dataio.schema import COLUMNS, Row
 
 
 def test_both_forms_of_rawboost_are_timed():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from augment import batched, build, rawboost
-from protocols.schema import UserError
+from dataio.schema import UserError
 
 QUIET = {"name": "gain", "gain_db": -20}
 LOUD = {"name": "gain", "gain_db": 20}

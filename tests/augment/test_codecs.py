@@ -6,7 +6,7 @@ from scipy.signal import butter, correlate, sosfilt
 
 from augment import build, codecs
 from augment.codecs import CODECS, CodecFacts, check_bit_rate, require, round_trip
-from protocols.schema import UserError
+from dataio.schema import UserError
 
 
 def available(name):

@@ -13,7 +13,7 @@ from augment.catalogue import synthetic_recordings
 from augment.effects import EFFECTS
 from dataio.dataset import WaveformDataset
 from dataio.protocol import ProtocolTable
-from protocols.schema import COLUMNS, Row
+from dataio.schema import COLUMNS, Row
 
 ROWS = 4
 SETTINGS = {

@@ -5,7 +5,7 @@ import pytest
 
 from augment import build
 from augment.effects import EFFECTS, filter_band
-from protocols.schema import UserError
+from dataio.schema import UserError
 
 FILELESS = ("telephone", "speed", "gain", "clipping", "time_mask", "band_mask")
 

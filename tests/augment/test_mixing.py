@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from augment import build
-from protocols.schema import COLUMNS, UserError
+from dataio.schema import COLUMNS, UserError
 
 LENGTH = 16_000
 

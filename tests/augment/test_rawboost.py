@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from augment.rawboost import DEFAULTS, SERIES, RawBoost, apply, white_noise
-from protocols.schema import UserError
+from dataio.schema import UserError
 from tests.augment.plain_rawboost import PlainRawBoost, apply_plain
 
 ALGORITHMS = sorted(SERIES)

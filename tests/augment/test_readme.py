@@ -14,7 +14,7 @@ from augment.__main__ import main
 from augment.catalogue import EXAMPLES, synthetic_recordings
 from augment.codecs import CODECS
 from augment.effects import EFFECTS
-from protocols.schema import COLUMNS
+from dataio.schema import COLUMNS
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 SECTION = README[README.index("## Augmentation\n") : README.index("## Protocols\n")]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks.real_speech import Trials, attack_table, language_table, read_trials, slice_eer
+from dataio.schema import COLUMNS
 from protocols.making.asterisk_prompts import APT_LINE, SOUNDS_FOLDER
-from protocols.schema import COLUMNS
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from protocols.schema import COLUMNS
+from dataio.schema import COLUMNS
 
 
 def make_signal(seconds, sample_rate, channels=1, seed=0):

@@ -24,7 +24,7 @@ from dataio.dataset import (
     draw_piece,
 )
 from dataio.protocol import ProtocolTable
-from protocols.schema import UserError
+from dataio.schema import UserError
 
 SECONDS = [0.01, 0.4, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]
 

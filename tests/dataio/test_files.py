@@ -7,7 +7,7 @@ import soundfile
 
 from dataio.audio import load_waveform
 from dataio.files import FileTable, find_audio, printable
-from protocols.schema import UNKNOWN, UserError
+from dataio.schema import UNKNOWN, UserError
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from dataio.matching import matched_rows
-from protocols.schema import UserError
+from dataio.schema import UserError
 
 
 def matched(ids, known):

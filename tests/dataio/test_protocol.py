@@ -12,7 +12,7 @@ import pytest
 from benchmarks.protocol_scale import own_mb, write_csv
 from dataio import protocol
 from dataio.protocol import ProtocolRow, ProtocolTable
-from protocols.schema import COLUMNS, UserError
+from dataio.schema import COLUMNS, UserError
 
 REAL_AND_FAKE = [{"Label": "real", "Duration": "1.25"}, {"Label": "fake"}, {"Label": "real"}]
 

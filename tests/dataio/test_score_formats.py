@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from dataio.schema import UserError
 from dataio.score_formats import WRITERS, own_names, read_any
 from dataio.score_keys import read_key, read_keys, with_labels
 from dataio.scores import Scores
 from metrics import rates
-from protocols.schema import UserError
 
 ASV2019 = """\
 LA_E_2834763 A11 spoof -2.5

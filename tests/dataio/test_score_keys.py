@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from dataio.schema import UserError
 from dataio.score_keys import read_key, read_keys, with_labels
 from dataio.scores import Scores
-from protocols.schema import UserError
 
 LA = """\
 LA_0009 LA_E_1 alaw ita_tx A07 spoof notrim progress

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from dataio.schema import UserError
 from dataio.score_protocol import protocol_columns
 from dataio.scores import Scores
-from protocols.schema import UserError
 
 PROTOCOL = "ID,Label,Attack", "A-0,real,-", "A-1,real,-", "A-2,fake,A07", "A-3,fake,A08"
 

@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pytest
 
+from dataio.schema import UserError
 from dataio.scores import (
     HEADER,
     Scores,
@@ -14,7 +15,6 @@ from dataio.scores import (
     subset_index,
     write_scores,
 )
-from protocols.schema import UserError
 
 CONTRACT_LINE = 'ASV19LAdemo-LA_E_7583177,"[3.4324636459350586, -3.5558271408081055]",0'
 

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from support.drift_world import META, World
 
+from dataio.schema import COLUMNS
 from drift.__main__ import main
-from protocols.schema import COLUMNS
 
 WORLD = World(12)
 

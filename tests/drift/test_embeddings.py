@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from support.drift_world import META, World
 
+from dataio.schema import UserError
 from drift import embeddings as module
 from drift.embeddings import embedding_set, read_embeddings
-from protocols.schema import UserError
 
 ROWS = np.arange(60, dtype=np.float32).reshape(20, 3)
 IDS = np.array([f"u-{i}" for i in range(20)])

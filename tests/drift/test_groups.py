@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import binom
 from support.drift_world import World
 
+from dataio.schema import UserError
 from drift.classes import compare_classes
 from drift.conditions import compare_conditions
 from drift.distances import DISTANCES, measure
@@ -17,7 +18,6 @@ from drift.null import combined_p
 from drift.reference import fit_reference
 from drift.subsets import Plan, jackknife_interval
 from drift.windows import compare_windows, lay_windows
-from protocols.schema import UserError
 
 WORLD = World(16)
 

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 from support.drift_world import World
 
+from dataio.schema import UserError
 from drift.classes import compare_classes
 from drift.columns import read_columns, with_columns
 from drift.comparison import Request, compare
@@ -18,7 +19,6 @@ from drift.reference import fit_reference, load_reference, save_reference
 from drift.slices import compare_slices
 from drift.subsets import Plan, equal_error_rate, run_plan, thin_reference
 from metrics.rates import eer
-from protocols.schema import UserError
 
 WORLD = World(12)
 PLAN = Plan(draws=59)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from support.drift_world import META, World
 
+from dataio.schema import UserError
 from drift import __version__
 from drift.comparison import Request, compare
 from drift.fitting import fit_with_null
 from drift.reference import fit_reference, load_reference, save_reference
-from protocols.schema import UserError
 
 WORLD = World(12)
 

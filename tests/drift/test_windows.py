@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import binom, wasserstein_distance
 from support.drift_world import World
 
+from dataio.schema import UserError
 from drift.comparison import Request, compare
 from drift.joint import draw_arrangements, quantile_steps
 from drift.reference import fit_reference
@@ -23,7 +24,6 @@ from drift.windows import (
     run_statistic,
     window_rows,
 )
-from protocols.schema import UserError
 
 WORLD = World(12)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from dataio.schema import UserError
 from hparams.kinds import KINDS
 from hparams.load import RECIPE, RUN_OPTIONS, load_hparams, parse_overrides, read_yaml
-from protocols.schema import UserError
 
 ROOT = Path(__file__).parents[2]
 MODELS = (
@@ -22,7 +22,7 @@ def load(yaml="hparams/mms_300m.yaml", *options, **kwargs):
 
 @pytest.mark.parametrize("name", MODELS.split())
 def test_every_yaml_loads_and_names_a_known_model(name):
-    from models.config import CONFIGS
+    from models.front_ends.config import CONFIGS
 
     hparams, _, _ = load(f"hparams/{name}.yaml")
     assert hparams["model"] in CONFIGS
@@ -194,7 +194,7 @@ def test_no_key_of_the_recipe_is_read_by_nobody():
     code = "\n".join(
         path.read_text()
         for folder in ("models", "hparams", "augment", "dataio")
-        for path in (ROOT / folder).glob("*.py")
+        for path in (ROOT / folder).rglob("*.py")
     )
     recipe = RECIPE.read_text()
     brain_options = {"grad_accumulation_factor", "optimizer_step_limit", "ckpt_interval_minutes"}
@@ -268,7 +268,7 @@ def test_every_key_of_the_recipe_is_checked_by_somebody():
     elsewhere = {
         # by CHOICES
         "ssl_engine", "augment_on", "precision", "eval_precision",
-        # where they are used: models/training.py, models/detector.py, augment/
+        # where they are used: models/training/run.py, models/detector.py, augment/
         "train_crop_seconds", "freeze_front_end", "rawboost", "augmentations",
         # objects
         "opt_class", "lr_schedule",

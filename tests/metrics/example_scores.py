@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dataio.schema import COLUMNS
 from dataio.scores import HEADER, score_row
-from protocols.schema import COLUMNS
 
 FILES = 2000
 SHIFT = {"A01": 0.0, "A02": 0.3, "A03": 0.6, "A04": 1.0, "A05": 1.5, "A06": 2.5}

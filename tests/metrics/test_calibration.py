@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from dataio.schema import UserError
 from dataio.scores import Scores
 from metrics import costs
 from metrics.calibration import (
@@ -18,7 +19,6 @@ from metrics.calibration import (
 )
 from metrics.fusion import aligned, fit_fusion
 from metrics.rates import auc
-from protocols.schema import UserError
 
 
 def normals(rng, n_real=40_000, n_fake=10_000, distance=2.0):

@@ -13,9 +13,9 @@ import safetensors.torch
 import torch
 import yaml
 
+from dataio.schema import UserError
 from models.checkpoints import PREFIX, load_checkpoint, load_detector, resolve_checkpoint
 from models.detector import build_detector
-from protocols.schema import UserError
 
 NAME = "w2v_tiny"
 
@@ -226,7 +226,7 @@ def hub(tmp_path, weights):
 
 HUB_SCRIPT = """
 from models.checkpoints import load_detector
-from protocols.schema import UserError
+from dataio.schema import UserError
 for source in ("w2v-tiny-anti-deepfake", "nii-yamagishilab/w2v-tiny-anti-deepfake"):
     module, info = load_detector("w2v_tiny", source)
     print(info.kind, float(module.proj_fc.weight.double().sum()))

@@ -9,11 +9,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.config import CONFIGS, TINY_MODELS
+from dataio.schema import UserError
 from models.detector import Detector, build_detector
-from models.fairseq_engine import _fairseq_classes
-from models.front_end import UNUSED
-from protocols.schema import UserError
+from models.front_ends.config import CONFIGS, TINY_MODELS
+from models.front_ends.fairseq_engine import _fairseq_classes
+from models.front_ends.interface import UNUSED
 
 ENGINES = ["native", pytest.param("fairseq", marks=pytest.mark.needs_fairseq)]
 LENGTHS = [16_000, 9_000, 2_345, 720, 400, 120]

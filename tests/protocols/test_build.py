@@ -16,9 +16,9 @@ import soundfile
 
 from dataio.audio import load_waveform
 from dataio.probe import probe
+from dataio.schema import COLUMNS, SAMPLE_RATE
 from protocols.decode import audio_blocks
 from protocols.measure import measure
-from protocols.schema import COLUMNS, SAMPLE_RATE
 from protocols.source import Source
 
 AISHELL = "AIShell3/train/wav/SSB0001"

@@ -8,9 +8,9 @@ import numpy
 import pytest
 import soundfile
 
+from dataio.schema import COLUMNS
 from protocols.check import ERRORS, WARNINGS, _auc, _sample
 from protocols.measure import measure
-from protocols.schema import COLUMNS
 
 RATE = 16000
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from dataio.schema import COLUMNS
 from protocols import corpora as package
 from protocols import corpus
 from protocols.corpus import corpora
 from protocols.merge import PUBLISHED_ORDER, PUBLISHED_TESTS, published_names
-from protocols.schema import COLUMNS
 
 _spec = importlib.util.spec_from_file_location("cases", Path(__file__).with_name("cases.py"))
 _cases = importlib.util.module_from_spec(_spec)

@@ -254,7 +254,7 @@ def test_steps_without_their_input_are_refused(protocols, tmp_path, write_text):
 def test_split_keeps_all_pieces_of_a_recording_in_one_set(tmp_path):
     import csv
 
-    from protocols.schema import COLUMNS, Row
+    from dataio.schema import COLUMNS, Row
     from protocols.shares import split
 
     rows = [
@@ -282,7 +282,7 @@ def test_split_keeps_all_pieces_of_a_recording_in_one_set(tmp_path):
 def test_split_refuses_another_databases_rows(tmp_path, protocols):
     import csv
 
-    from protocols.schema import COLUMNS, Row
+    from dataio.schema import COLUMNS, Row
 
     with (tmp_path / "other.csv").open("w", newline="") as stream:
         row = Row("ItW-0", "real", 1, 16000, "$ROOT/x")

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
+from dataio.schema import UserError
 from protocols import headers
 from protocols.headers import HeaderCache, Problem, read_headers
-from protocols.schema import UserError
 
 NAMES = ["a.wav", "b.wav", "broken.wav", "none.wav"]
 

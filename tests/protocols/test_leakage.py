@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from dataio.schema import COLUMNS
 from protocols.leakage import sources_of
-from protocols.schema import COLUMNS
 
 
 def save(name, *rows):

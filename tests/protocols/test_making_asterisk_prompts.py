@@ -11,10 +11,10 @@ import pytest
 import soundfile
 from scipy.stats import ks_2samp
 
+from dataio.schema import SAMPLE_RATE, UserError, resolve_path
 from protocols.__main__ import main
 from protocols.making import asterisk_prompts, g722, tts
 from protocols.making.asterisk_prompts import APT_LINE, Prompt, Reading, Recipe, plan
-from protocols.schema import SAMPLE_RATE, UserError, resolve_path
 
 SPLITS = ("train", "valid", "test")
 VOICES = ("en_US_f_A", "es_MX_f_A", "fr_CA_f_J", "it_IT_m_C", "ru_RU_f_I")

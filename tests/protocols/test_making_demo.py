@@ -9,9 +9,9 @@ import pytest
 import soundfile
 from scipy.stats import ks_2samp
 
+from dataio.schema import COLUMNS, SAMPLE_RATE, resolve_path
 from protocols.__main__ import main
 from protocols.making import demo, workshop
-from protocols.schema import COLUMNS, SAMPLE_RATE, resolve_path
 
 SPLITS = ("train", "valid", "test")
 

@@ -5,9 +5,9 @@ import sys
 import numpy as np
 import pytest
 
+from dataio.schema import SAMPLE_RATE, UserError
 from protocols.making import channel, vocoders, voice
 from protocols.making.vocoders import ENVELOPE_HOP, VOCODERS
-from protocols.schema import SAMPLE_RATE, UserError
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from dataio.schema import SAMPLE_RATE
 from protocols.making import voice
 from protocols.making.voice import FRAME, Speaker, Tracks
-from protocols.schema import SAMPLE_RATE
 
 FRAMES = 200  # 1 s
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from protocols.schema import COLUMNS
+from dataio.schema import COLUMNS
 
 HEADER = ",".join(COLUMNS)
 

@@ -6,8 +6,8 @@ import time
 import pandas
 import pytest
 
+from dataio.schema import UserError
 from protocols.parallel import JOBS_UNDER_WAY, apply_to_column, map_in_order, worker_count
-from protocols.schema import UserError
 
 
 def slow_for_even(number):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from protocols.schema import COLUMNS, SAMPLE_RATE, Row
+from dataio.schema import COLUMNS, SAMPLE_RATE, Row
 
 
 def make_corpus(folder: Path, *, train: int = 18, valid: int = 10, test: int = 10) -> Path:

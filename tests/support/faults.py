@@ -17,7 +17,7 @@ def quick_scaler() -> None:
 
 def spoil_loss(*, rank: int, step: int, weights: Path) -> None:
     """One rank's loss of one optimiser step is NaN; each rank leaves its last weights behind."""
-    from models.brain import DetectorBrain
+    from models.training.brain import DetectorBrain
 
     objectives, fit = DetectorBrain.compute_objectives, DetectorBrain.fit_stream
 

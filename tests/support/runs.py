@@ -17,8 +17,8 @@ from pathlib import Path
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
-        "models.training",
-        "models.scoring",
+        "models.training.run",
+        "models.scoring.run",
         "speechbrain.nnet.schedulers",
         "torch.utils.tensorboard",
         "support.runs",
@@ -113,8 +113,9 @@ def _arm(what: str, count: int) -> None:
     """Let this process kill itself at the `count`-th occurrence of `what`."""
     import torch
 
-    from models import scoring, whole_checkpoint
-    from models.brain import DetectorBrain
+    from models.scoring import run as scoring
+    from models.training import whole_checkpoint
+    from models.training.brain import DetectorBrain
 
     owner, name = {
         "step": (DetectorBrain, "optimizers_step"),
@@ -139,7 +140,7 @@ def _arm(what: str, count: int) -> None:
 
 def _delay(seconds: float) -> None:
     """Let this process dawdle between opening the score journal and what it does with it."""
-    from models import scoring
+    from models.scoring import run as scoring
 
     opened = scoring.open_journal
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hparams.load import load_hparams
 from models.distributed import World
-from models.training import build_brain, make_train_stream, make_valid_stream, open_protocols
+from models.training.run import build_brain, make_train_stream, make_valid_stream, open_protocols
 
 QUICK = {
     "device": "cpu",

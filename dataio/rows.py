@@ -1,0 +1,125 @@
+"""Reading protocol CSVs as text, row by row, with the place of every fault."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import IO
+
+from dataio.schema import COLUMNS, LABELS, ROOT, UNLABELLED, UserError
+
+REQUIRED = ("ID", "Label", "Duration", "SampleRate", "Path", "AudioChannel")
+PROPORTIONS = ("train", "valid", "test", "-", "")
+ID, LABEL, DURATION, RATE, PATH, ATTACK, SPEAKER, PROPORTION, CHANNELS, _, _, LANGUAGE = range(12)
+
+
+def open_text(path: str | os.PathLike) -> IO[str]:
+    """A CSV as text: a byte-order mark is passed over, names that are not UTF-8 survive."""
+    if not os.path.isfile(path):
+        raise UserError(f"no file {path}: expected a protocol CSV")
+    return open(path, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def read_rows(path: str | os.PathLike) -> Iterator[tuple[int, list[str], str | None]]:
+    """`(line number, the 12 cells, the line itself)` of each row of a protocol.
+
+    The cells are text in the order of `COLUMNS`; columns that are absent and not in `REQUIRED`
+    are `-`, unknown columns are left out. The line is None where it is not those cells joined by
+    commas (another column order, quoted cells). Raises `UserError` for a header or a row that is
+    no protocol's.
+    """
+    with open_text(path) as file:
+        number, header = next(csv_rows(file, path), (1, []))
+        places = _places(header, path)
+        is_plain = tuple(header) == COLUMNS
+        for line in file:
+            number += 1
+            if '"' in line:
+                # takes more lines from the file if a cell goes on over their ends
+                last, cells = next(csv_rows(chain([line], file), path, number))
+                plain, line = False, None
+            else:
+                text = line.rstrip("\r\n")
+                if not text:
+                    continue
+                last, cells, plain = number, text.split(","), is_plain
+                line = text + "\n"
+            if len(cells) != len(header):
+                raise UserError(
+                    f"{len(cells)} cells in {path}, line {number}: its header has {len(header)}"
+                )
+            if not is_plain:
+                cells = ["-" if place is None else cells[place] for place in places]
+            yield number, cells, line if plain else None
+            number = last
+
+
+def csv_rows(
+    lines: Iterable[str], path: str | os.PathLike, number: int = 1
+) -> Iterator[tuple[int, list[str]]]:
+    """`(its last line, cells)` of each row of a CSV; `number` is the first line's.
+
+    Raises `UserError` with the line where a row begins that is no CSV: a quote that is not closed
+    swallows what follows it.
+    """
+    reader = csv.reader(lines, strict=True)
+    while True:
+        begin = number + reader.line_num
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise UserError(
+                f"{path}, line {begin} is no CSV ({error}): is a quote not closed?"
+            ) from error
+        yield number + reader.line_num - 1, cells
+
+
+def check_header(header: list[str], known: Iterable[str], path: str | os.PathLike) -> None:
+    """Refuse a header of which a part would silently not be read.
+
+    That is one with a `known` column twice, or with one that is written in other capitals.
+    """
+    header = [name.strip() for name in header]
+    for column in known:
+        if header.count(column) > 1:
+            raise UserError(f"the header of {path} has two columns {column!r}: leave one out")
+        for name in header:
+            if column not in header and name.lower() == column.lower():
+                raise UserError(f"the header of {path} has {name!r}: write {column!r}")
+
+
+def _places(header: list[str], path: str | os.PathLike) -> list[int | None]:
+    check_header(header, COLUMNS, path)
+    missing = [name for name in REQUIRED if name not in header]
+    if missing:
+        raise UserError(f"no column {missing[0]!r} in the header of {path}: is it a protocol CSV?")
+    return [header.index(name) if name in header else None for name in COLUMNS]
+
+
+def seconds_of(cells: list[str], where: str) -> float:
+    """The Duration cell in seconds; `UserError` if it is no number."""
+    try:
+        return float(cells[DURATION])
+    except ValueError:
+        raise UserError(f"Duration {cells[DURATION]!r} in {where} is no number") from None
+
+
+def check_words(cells: list[str], where: str) -> None:
+    """Refuse a label or a proportion that the protocol's format does not have."""
+    if cells[LABEL] not in LABELS and cells[LABEL] not in UNLABELLED:
+        raise UserError(f"unknown label {cells[LABEL]!r} in {where}: expected 'real' or 'fake'")
+    if cells[PROPORTION] not in PROPORTIONS:
+        raise UserError(
+            f"unknown proportion {cells[PROPORTION]!r} in {where}: expected train, valid, test or -"
+        )
+
+
+def plain_path(path: str) -> str:
+    """A Path cell in one spelling: `$ROOT//x` of old CSVs is `$ROOT/x`."""
+    if path.startswith(ROOT + "//"):
+        return ROOT + "/" + path[len(ROOT) :].lstrip("/")
+    return path

@@ -1,0 +1,1 @@
+"""Protocols or audio files to scores and embeddings."""

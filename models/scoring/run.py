@@ -1,0 +1,275 @@
+"""`inference`, `analysis` and `score`: audio in, logits [fake, real] out, one row a file.
+
+Batches are made by length and masked, so neither the batch limit nor the number of processes moves
+a score by more than rounding. Nothing here imports SpeechBrain: the first score should come fast.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from dataio.batching import scoring_batches
+from dataio.dataset import WaveformBatch, WaveformDataset, batch_loader
+from dataio.files import printable
+from dataio.protocol import ProtocolTable
+from dataio.schema import SAMPLE_RATE, UserError
+from models import TOOLKIT_VERSION
+from models.checkpoints import CheckpointInfo, load_detector
+from models.detector import Detector
+from models.distributed import World, barrier, choose_device, gather_objects, join_world
+from models.precision import autocast
+from models.scoring.files import write_results
+from models.scoring.journal import ScoreJournal
+
+logger = logging.getLogger(__name__)
+SKIPPED_STATUS = 3  # exit status when files could not be scored
+CPU_BATCH_SECONDS = 16  # a CPU gains nothing from more and loses its caches (benchmarks/front_end)
+
+
+class Sink(Protocol):
+    """Where results go, in the order the batches come."""
+
+    def add_scores(self, rows: np.ndarray, logits: np.ndarray, embeddings: np.ndarray) -> None: ...
+
+    def add_skipped(self, row: int, kind: str, reason: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A loaded detector and how to run it."""
+
+    detector: Detector
+    checkpoint: CheckpointInfo
+    device: str
+    world: World
+    hparams: dict
+
+    def meta(self) -> dict:
+        """What a score depends on, written beside the scores."""
+        return {
+            "model": self.hparams["model"],
+            "checkpoint_sha256": self.checkpoint.sha256,
+            "engine": self.hparams["ssl_engine"],
+            "precision": self.hparams["eval_precision"],
+            "sample_rate": SAMPLE_RATE,
+            "toolkit_version": TOOLKIT_VERSION,
+        }
+
+
+def load_scorer(hparams: dict, run_options: dict) -> Scorer:
+    device = choose_device(run_options.get("device"))
+    world = join_world(
+        backend=run_options.get("distributed_backend"),
+        device=device,
+        timeout_seconds=hparams["distributed_timeout"],
+    )
+    detector, info = load_detector(
+        hparams["model"], checkpoint_source(hparams), engine=hparams["ssl_engine"]
+    )
+    if not info.fills_head:
+        raise UserError(
+            f"{info.path} is a pre-training file, it has no detection head:"
+            " give a detector checkpoint as --ckpt_path"
+        )
+    logger.info("%s from %s on %s", hparams["model"], info.path, device)
+    return Scorer(detector.to(device).eval(), info, device, world, hparams)
+
+
+def checkpoint_source(hparams: dict) -> str | Path:
+    """`ckpt_path` if one is given, else the best checkpoint of the experiment's own folder."""
+    source = hparams["ckpt_path"]
+    if source not in (None, "pretrained"):
+        return source
+    save = Path(hparams["output_folder"]) / "save"
+    if hparams["base_path"] is None and str(save).startswith("None/"):
+        raise UserError("no --ckpt_path was given: name a detector checkpoint, folder or hub id")
+    if not save.is_dir():
+        raise UserError(
+            f"no --ckpt_path was given and there is no training run in {save.parent}:"
+            " name a detector checkpoint, or the --exp_name of a run"
+        )
+    return save.parent
+
+
+def score_protocol(hparams: dict, run_options: dict, *, with_embeddings: bool) -> int:
+    """Score every row of `test_csv` into `score_path`; 3 when files could not be read."""
+    path = checked_score_path(hparams)
+    table = ProtocolTable.open(
+        hparams["test_csv"],
+        data_folder=hparams["data_folder"],
+        cache_folder=hparams["cache_folder"],
+        require_labels=False,
+    )
+    table.check_paths()
+    scorer = load_scorer(hparams, run_options)
+    width = scorer.detector.config.embed_dim if with_embeddings else 0
+    journal = open_journal(scorer, table, path, width)
+    # Read by one rank for all, before any scores on: two that read at different moments would make
+    # different lists of what is left, and shares of different lists leave rows to nobody.
+    done = gather_objects(journal.done(len(table)) if scorer.world.is_main else None)[0]
+    run_batches(scorer, table, journal, done=done)
+    journal.close()
+    barrier()
+    status = 0
+    if scorer.world.is_main:
+        skipped = write_results(path, table, journal, meta=scorer.meta(), width=width)
+        journal.remove()
+        status = tell_skipped(skipped, path, allowed=hparams["allow_skipped"])
+    barrier()
+    return status
+
+
+def checked_score_path(hparams: dict) -> Path:
+    """`score_path`, of which the neighbours' names are made; UserError where it cannot serve."""
+    path = Path(hparams["score_path"])
+    if path.suffix.lower() != ".csv":
+        raise UserError(
+            f"score_path {path} does not end in .csv: scores are a CSV, and embeddings go to the"
+            " .npz beside it"
+        )
+    if path.resolve() == Path(hparams["test_csv"]).resolve():
+        raise UserError(f"score_path {path} is the test_csv itself: give the scores another name")
+    return path
+
+
+def open_journal(scorer: Scorer, table: ProtocolTable, path: Path, width: int) -> ScoreJournal:
+    """The journal beside `path`, bound to everything that decides a score."""
+    csv_path = Path(scorer.hparams["test_csv"]).resolve()
+    csv = csv_path.stat()
+    job = {
+        **scorer.meta(),
+        "test_csv": str(csv_path),
+        "csv_bytes": csv.st_size,
+        "csv_mtime_ns": csv.st_mtime_ns,
+        "data_folder": scorer.hparams["data_folder"],
+        "min_duration": scorer.hparams["min_duration"],
+        "embedding_width": width,
+        "rows": len(table),
+    }
+    folder = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return ScoreJournal(folder, job, width=width, world=scorer.world)
+    except OSError as error:
+        raise UserError(f"cannot write scores to {path}: {error.strerror}") from None
+
+
+def run_batches(scorer: Scorer, table, sink: Sink, *, done: np.ndarray) -> None:
+    """Score this rank's share of what is not done, the longest files first."""
+    hparams = scorer.hparams
+    limit = hparams["max_batch_length"]
+    if scorer.device == "cpu":
+        limit = min(limit, CPU_BATCH_SECONDS)
+    batches = [
+        rows
+        for rows in scoring_batches(table.durations, max_batch_length=limit)
+        if not done[rows].all()
+    ][scorer.world.rank :: scorer.world.size]
+    dataset = WaveformDataset(table, mode="score", min_duration=hparams["min_duration"])
+    loader = batch_loader(
+        dataset,
+        ((0, rows) for rows in batches),
+        num_workers=min(hparams["num_workers"], len(batches)),
+        prefetch_factor=hparams["prefetch_factor"],
+        pin_memory=scorer.device.startswith("cuda"),
+    )
+    with progress(sum(map(len, batches)), show=scorer.world.is_main) as bar, torch.inference_mode():
+        for batch in loader:
+            for bad in batch.bad:
+                sink.add_skipped(bad.row, "short" if bad.too_short else "error", bad.reason)
+            if len(batch):
+                score_batch(scorer, batch, sink)
+            bar.advance(len(batch) + len(batch.bad), batch.seconds)
+
+
+def score_batch(scorer: Scorer, batch: WaveformBatch, sink: Sink) -> None:
+    """One forward, or several where memory is short of it.
+
+    A row whose logits are not finite is reported, never written; so is a file that does not fit
+    the memory by itself.
+    """
+    outputs = forward(scorer, batch)
+    if outputs is None and len(batch) == 1:
+        reason = f"no memory on {scorer.device} for its {batch.seconds:.0f} s: cut it into pieces"
+        sink.add_skipped(int(batch.rows[0]), "error", reason)
+        return
+    if outputs is None:
+        middle = len(batch) // 2
+        for part in (slice(middle), slice(middle, None)):
+            score_batch(scorer, batch.part(part), sink)
+        return
+    rows, (logits, embeddings) = batch.rows.numpy(), outputs
+    finite = np.isfinite(logits).all(1)
+    for row in rows[~finite]:
+        sink.add_skipped(row, "error", "its score is not finite; try --eval_precision fp32")
+    sink.add_scores(rows[finite], logits[finite], embeddings[finite])
+
+
+def forward(scorer: Scorer, batch: WaveformBatch) -> tuple[np.ndarray, np.ndarray] | None:
+    """Logits (B, 2) and embeddings (B, D) in float32; None where the memory does not suffice."""
+    try:
+        waveforms = batch.waveforms.to(scorer.device, non_blocking=True)
+        with autocast(scorer.device.partition(":")[0], scorer.hparams["eval_precision"]):
+            logits, embeddings = scorer.detector(waveforms, batch.lengths)
+        return logits.float().cpu().numpy(), embeddings.float().cpu().numpy()
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out; on a CPU PyTorch says so in a bare RuntimeError."""
+    words = ("can't allocate memory", "not enough memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        word in str(error) for word in words
+    )
+
+
+class progress:
+    """A bar over files, with files/s and seconds of audio per second (x real time)."""
+
+    def __init__(self, total: int, *, show: bool):
+        self.total, self.show, self.audio = total, show, 0.0
+
+    def __enter__(self) -> progress:
+        from tqdm import tqdm
+
+        self.bar = tqdm(total=self.total, unit="file", disable=not self.show, dynamic_ncols=True)
+        return self
+
+    def advance(self, files: int, seconds: float) -> None:
+        self.audio += seconds
+        elapsed = max(self.bar.format_dict["elapsed"], 1e-9)
+        self.bar.set_postfix_str(f"{self.audio / elapsed:.0f} x real time", refresh=False)
+        self.bar.update(files)
+
+    def __exit__(self, *_) -> None:
+        self.bar.close()
+
+
+def tell_skipped(skipped: list[tuple[str, str, str]], path: Path | None, *, allowed: bool) -> int:
+    """Name the files left out on screen, short ones too where no list (beside `path`) has them.
+
+    Returns the exit status that they call for.
+    """
+    errors = [(name, reason) for name, kind, reason in skipped if kind == "error"]
+    short = [(name, reason) for name, kind, reason in skipped if kind == "short"]
+    for named in (errors, short if path is None else []):
+        for name, reason in named[:10]:
+            print(f"not scored: {printable(name)}: {reason}", file=sys.stderr)
+        if len(named) > 10:
+            print(f"not scored: {len(named) - 10} more", file=sys.stderr)
+    if short:
+        count = len(short)
+        print(f"{count} files are shorter than min_duration and were not scored", file=sys.stderr)
+    if skipped and path is not None:
+        print(f"all of them are listed in {path.with_suffix('.skipped.csv')}", file=sys.stderr)
+    return SKIPPED_STATUS if errors and not allowed else 0

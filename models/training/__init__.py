@@ -1,0 +1,1 @@
+"""Post-training and fine-tuning: a SpeechBrain Brain, its stream, state and checkpoints."""

@@ -1,0 +1,484 @@
+"""The training engine: a SpeechBrain Brain that fills its hooks.
+
+Where a hook of SpeechBrain could not do it, the override says why. A SpeechBrain "epoch" is here
+the stretch between two validations (`valid_step` optimiser steps), so that `fit`, its stages and
+its intra-epoch checkpoints serve as they are; passes over the data are the TrainStream's business.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from speechbrain import Brain, Stage
+from speechbrain.utils.checkpoints import Checkpoint
+
+from augment.batched import apply as rawboost_on_device
+from dataio.dataset import WaveformBatch
+from dataio.schema import FAKE, REAL, UserError
+from metrics.rates import NOWHERE, ErrorRate, eer
+from models.detector import Detector, DetectorOutput
+from models.distributed import World, gather_objects, sum_over_ranks
+from models.precision import autocast
+from models.training.log import TrainLog
+from models.training.optimizer import (
+    make_optimizer,
+    reapply,
+    refuse_other_part,
+    settings,
+    trained_part,
+)
+from models.training.state import TrainState
+from models.training.stream import MicroBatch, Position, TrainStream, ValidStream
+from models.training.whole_checkpoint import WholeCheckpointer
+
+logger = logging.getLogger(__name__)
+SHORTEST = 400  # samples, the front end's receptive field: what a rank without rows feeds it
+
+
+class DetectorBrain(Brain):
+    """Post-trains or fine-tunes a `Detector`.
+
+    `best` keeps the checkpoint with the lowest validation EER, the inherited checkpointer the
+    `last`. `held` are the parameters that stay as they are until `freeze_until_step`.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        *,
+        hparams: dict,
+        run_opts: dict,
+        world: World,
+        checkpointer: WholeCheckpointer,
+        best: WholeCheckpointer,
+        log: TrainLog,
+        held: list[torch.nn.Parameter] = (),
+    ):
+        opt_class, run_opts = hparams["opt_class"], dict(run_opts)
+        precision = run_opts.get("precision", hparams["precision"])
+        # SpeechBrain's Brain refuses fp16 on a CPU, where autocast and GradScaler know it by now.
+        fp16_on_cpu = precision == "fp16" and run_opts["device"] == "cpu"
+        if fp16_on_cpu:
+            run_opts["precision"] = "fp32"
+        eval_precision = run_opts.get("eval_precision", hparams["eval_precision"])
+        if eval_precision == "fp16" and run_opts["device"] == "cpu":
+            run_opts["eval_precision"] = "fp32"
+        super().__init__(
+            modules={"detector": detector},
+            opt_class=opt_class,
+            hparams=hparams,
+            run_opts=run_opts,
+            checkpointer=checkpointer,
+        )
+        self.detector, self.world, self.best = detector, world, best
+        self.log, self.held = log, list(held)
+        best.checkpoints_dir = checkpointer.checkpoints_dir  # which `--debug` has just moved
+        self.state = TrainState()
+        self.scaler = torch.GradScaler(self.device_type, enabled=precision == "fp16")
+        self.training_ctx = autocast(self.device_type, precision)
+        self.evaluation_ctx = autocast(self.device_type, eval_precision)
+        for name, item in (("ssl", detector), ("state", self.state)):
+            checkpointer.add_recoverable(name, item)
+        if self.scaler.is_enabled():
+            checkpointer.add_recoverable("scaler", self.scaler, optional_load=True)
+        best.add_recoverable("ssl", detector)
+        self._reset_step()
+        self._validation: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    # --- one step ---------------------------------------------------------------------------------
+
+    def compute_forward(self, batch: MicroBatch | WaveformBatch, stage: Stage) -> DetectorOutput:
+        """Logits (B, 2) and embeddings (B, D), through the one `forward` that DDP watches."""
+        if stage != Stage.TRAIN:
+            # Without DDP's wrapper: ranks hold different numbers of validation batches.
+            self.detector.mask_padding = True
+            return self.detector(batch.waveforms.to(self.device), batch.lengths)
+        self.detector.mask_padding = self.hparams.mask_padding
+        torch.manual_seed(draw_seed(self.hparams.seed, batch.draw))
+        data = batch.data
+        if len(data) == 0:
+            return self._forward_of_nothing()
+        waveforms = data.waveforms.to(self.device, non_blocking=True)
+        if data.draws:
+            waveforms = rawboost_on_device(waveforms, data.draws)
+        return self.modules.detector(waveforms, data.lengths)
+
+    def _forward_of_nothing(self) -> DetectorOutput:
+        """A forward that counts for nothing, so that this rank joins the gradient's sum."""
+        silence = torch.zeros(1, SHORTEST, device=self.device)
+        output = self.modules.detector(silence, torch.tensor([SHORTEST]))
+        return DetectorOutput(output.logits * 0, output.embedding * 0)
+
+    def compute_objectives(
+        self, predictions: DetectorOutput, batch: MicroBatch | WaveformBatch, stage: Stage
+    ) -> torch.Tensor:
+        """Cross-entropy, class 1 = real, averaged over the rows of the whole optimiser step.
+
+        The factor world x accumulation cancels DDP's mean over ranks and `fit_batch`'s over
+        accumulated batches, which weigh batches, not rows.
+        """
+        logits = predictions.logits.float()
+        if stage != Stage.TRAIN:
+            logits = logits.cpu()
+            self._validation.append((batch.rows.numpy(), logits.numpy(), batch.labels.numpy()))
+            return F.cross_entropy(logits, batch.labels)
+        labels = batch.data.labels.to(self.device)
+        if len(labels) == 0:
+            return logits.sum() * 0
+        total = F.cross_entropy(logits, labels, reduction="sum")
+        self._step_loss += float(total.detach())
+        self._step_rows += len(labels)
+        self._step_seconds += batch.data.seconds
+        share = self.world.size * self.grad_accumulation_factor
+        return total * (share / batch.step_rows)
+
+    def check_loss_isfinite(self, loss: torch.Tensor) -> None:
+        """Note a non-finite loss; `optimizers_step` skips the step on all ranks together."""
+        self._step_nonfinite |= not bool(torch.isfinite(loss))
+
+    def on_fit_batch_start(self, batch: MicroBatch, should_step: bool) -> None:
+        self._step_planned = batch.step_rows
+        self._note_bad_files(batch.data)
+        if should_step:
+            schedule = self.hparams.lr_schedule
+            schedule.current_step = (
+                self.optimizer_step
+            )  # a function of the step, so no state of its own
+            schedule(self.optimizer)
+
+    def optimizers_step(self) -> None:
+        """Clip and step, or skip the step for every rank when the loss of any was not finite.
+
+        Overridden because SpeechBrain's backs a NaN loss into the weights unless gradients are
+        scanned one by one, drops the gradient norm, and counts a skipped step as done by each rank.
+        """
+        loss, rows, seconds, nonfinite, bad = sum_over_ranks(
+            [
+                self._step_loss,
+                self._step_rows,
+                self._step_seconds,
+                float(self._step_nonfinite),
+                len(self._step_bad),
+            ],
+            self.device,
+        )
+        self._hold_frozen_part()
+        self.scaler.unscale_(self.optimizer)
+        self._average_over_rows_read(int(rows))
+        limit = self.max_grad_norm if self.max_grad_norm > 0 else math.inf
+        norm = float(torch.nn.utils.clip_grad_norm_(self.detector.detection_parameters(), limit))
+        # DDP has summed the gradients, so their norm is every rank's.
+        if nonfinite or not math.isfinite(norm):
+            self._skip_step(overflow=self.scaler.is_enabled() and not nonfinite)
+        else:
+            self.state.skipped_in_a_row = 0
+            if rows:
+                self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer_step += 1
+        self._count_step(loss, int(rows), seconds, norm, finite=not nonfinite)
+        if bad:
+            self._count_bad_files(self.state.bad_files, self.hparams.train_csv)
+        self._reset_step()
+
+    def _reset_step(self) -> None:
+        """This rank's share of the optimiser step under way."""
+        self._step_loss = 0.0  # summed cross-entropy
+        self._step_rows = 0
+        self._step_planned = 0  # rows of all ranks, those that will not read included
+        self._step_seconds = 0.0
+        self._step_nonfinite = False
+        self._step_bad: dict[str, str] = {}
+
+    def _hold_frozen_part(self) -> None:
+        # Gradients are dropped rather than switched off: DDP must see the same parameters
+        # throughout.
+        until = self.hparams.freeze_until_step
+        if until is not None and self.optimizer_step < until:
+            for parameter in self.held:
+                parameter.grad = None
+
+    def _average_over_rows_read(self, rows: int) -> None:
+        """Divide the gradient by the rows read; `compute_objectives` knew only those planned."""
+        if rows not in (0, self._step_planned):
+            parameters = self.detector.detection_parameters()
+            gradients = [p.grad for p in parameters if p.grad is not None]
+            torch._foreach_mul_(gradients, self._step_planned / rows)
+
+    def _skip_step(self, *, overflow: bool) -> None:
+        """Count a step that is skipped; UserError past `nonfinite_patience`.
+
+        A lone overflow of fp16 gradients is how the loss scale finds its size, so `overflow` steps
+        use up patience in an unbroken row only.
+        """
+        state, patience = self.state, self.nonfinite_patience
+        state.skipped_steps += 1
+        state.skipped_total += 1
+        state.skipped_in_a_row += 1
+        state.nonfinite_steps += not overflow
+        logger.log(
+            logging.INFO if overflow else logging.WARNING,
+            "optimiser step %d skipped: its %s not finite (%d skipped since the last validation)",
+            self.optimizer_step,
+            "fp16 gradients are" if overflow else "loss or gradient is",
+            state.skipped_steps,
+        )
+        if state.nonfinite_steps > patience:
+            what = f"{state.nonfinite_steps} steps had a non-finite loss or gradient"
+        elif state.skipped_in_a_row > patience:
+            what = f"{state.skipped_in_a_row} steps in a row had non-finite gradients"
+        else:
+            return
+        raise UserError(
+            f"training stopped at optimiser step {self.optimizer_step}: {what}"
+            f" (nonfinite_patience {patience}); lower lr, or use --precision fp32 or bf16"
+        )
+
+    def _count_step(
+        self, loss: float, rows: int, seconds: float, norm: float, finite: bool
+    ) -> None:
+        state = self.state
+        state.audio_seconds += seconds
+        if finite and rows:
+            state.loss_sum += loss
+            state.row_count += rows
+        scalars = {"loss_scale": self.scaler.get_scale()} if self.scaler.is_enabled() else {}
+        state.scalars = self.log.step(
+            self.optimizer_step,
+            loss=loss / max(rows, 1),
+            lr=self.optimizer.param_groups[0]["lr"],
+            grad_norm=norm,
+            audio_seconds=seconds,
+            **scalars,
+        )
+
+    def _note_bad_files(self, batch: WaveformBatch) -> None:
+        for bad in batch.bad:
+            self._step_bad[bad.id] = bad.reason
+
+    def _count_bad_files(self, known: dict[str, str], csv: str) -> None:
+        """Add the files of `csv` that failed on any rank to `known`; UserError past the limit."""
+        for found in gather_objects(self._step_bad):
+            for name, reason in found.items():
+                if name not in known:
+                    logger.warning("file %s of %s is left out: %s", name, csv, reason)
+                known[name] = reason
+        self._step_bad = {}
+        if len(known) > self.hparams.max_bad_files:
+            name, reason = list(known.items())[-1]
+            raise UserError(
+                f"{len(known)} files of {csv} cannot be read (max_bad_files"
+                f" {self.hparams.max_bad_files}), the last one {name}: {reason};"
+                " run `python -m protocols check` on this CSV"
+            )
+
+    def on_fit_batch_end(self, batch: MicroBatch, outputs, loss: torch.Tensor, should_step: bool):
+        self.log.advance()
+        if should_step:
+            self.state.position = batch.after
+
+    # --- stages -----------------------------------------------------------------------------------
+
+    def init_optimizers(self) -> None:
+        """One optimiser, over the parameters that detection trains and no others."""
+        self.optimizer = make_optimizer(
+            self.detector,
+            self.opt_class,
+            remove_vector_weight_decay=self.remove_vector_weight_decay,
+        )
+        self.optimizers_dict = {"opt_class": self.optimizer}
+        self.checkpointer.add_recoverable("optimizer", self.optimizer)
+
+    def on_fit_start(self) -> None:
+        """As SpeechBrain's, but resuming from the newest checkpoint that is intact."""
+        self._compile()
+        self._wrap_distributed()
+        self.init_optimizers()
+        self.checkpointer.remove_partial()
+        checkpoint = self.checkpointer.newest_intact()
+        if checkpoint is not None:
+            self._resume(checkpoint)
+        validated = [row["optimizer_step"] for row in self.state.validations]
+        pending = self.optimizer_step not in validated
+        self.log.open(self.optimizer_step, again=self.state.scalars if pending else None)
+
+    def _resume(self, checkpoint: Checkpoint) -> None:
+        """Load a checkpoint, under the optimiser's hyper-parameters as they are asked for now."""
+        former = checkpoint.meta.get("trained_part")
+        if former is not None:
+            refuse_other_part(former, self._trained_part(), checkpoint.path)
+        wanted = settings(self.optimizer)
+        self.checkpointer.load_checkpoint(checkpoint)
+        logger.info("resuming at optimiser step %d (%s)", self.optimizer_step, checkpoint.path)
+        reapply(self.optimizer, wanted)
+
+    def make_dataloader(self, dataset, stage, **_):
+        """The streams are loaders already, with their place in the data kept in the state."""
+        return dataset
+
+    def fit_stream(self, train: TrainStream, valid: ValidStream) -> None:
+        """Train until `number_of_epochs` passes or `optimizer_step_limit` steps are done."""
+        self.train_stream, self.valid_stream = train, valid
+        try:
+            self.fit(self._segments(), train, valid, progressbar=False)
+        finally:
+            self.log.close()
+            train.close()
+            valid.close()
+
+    def _segments(self) -> Iterator[int]:
+        """Numbers the stretches between validations, from wherever the checkpoint left off."""
+        self._match_stream()
+        while self.state.stretch_end is not None or not self._done:
+            yield len(self.state.validations) + 1
+
+    @property
+    def _done(self) -> bool:
+        return self.train_stream.finished or self._optimizer_step_limit_exceeded
+
+    def _match_stream(self) -> None:
+        stream, state = self.train_stream, self.state
+        fingerprint = stream.fingerprint()
+        if state.fingerprint not in ("", fingerprint):
+            logger.warning(
+                "the training data or batch limits differ from the checkpoint's:"
+                " pass %d starts again from its first batch",
+                state.position.pass_index + 1,
+            )
+            state.position = Position(state.position.pass_index, 0)
+        state.fingerprint = fingerprint
+        stream.position = state.position
+
+    def on_stage_start(self, stage: Stage, epoch: int | None = None) -> None:
+        if stage == Stage.TRAIN:
+            self._plan_stretch()
+            self._reset_step()
+            # SpeechBrain steps where `step` is a multiple of the factor, which may have changed
+            # since the checkpoint; the stream begins with a whole optimiser step.
+            self.step -= self.step % self.grad_accumulation_factor
+            self.log.start_bar("train", done=self.step, more=len(self.train_stream))
+        else:
+            self._validation = []
+            self.log.start_bar("valid", done=0, more=len(self.valid_stream))
+
+    def _plan_stretch(self) -> None:
+        """Train up to the next validation; one resumed at its very end has no step left."""
+        state, every = self.state, self.hparams.valid_step
+        if state.stretch_end is None:
+            state.stretch_end = (self.optimizer_step // every + 1) * every
+        if self.optimizer_step_limit is not None:
+            state.stretch_end = min(state.stretch_end, self.optimizer_step_limit)
+        self.train_stream.position = state.position
+        self.train_stream.plan_segment(max(state.stretch_end - self.optimizer_step, 0))
+
+    def evaluate_batch(self, batch: WaveformBatch, stage: Stage) -> torch.Tensor:
+        """As SpeechBrain's; a batch whose every file is unreadable has no loss."""
+        self._note_bad_files(batch)
+        loss = super().evaluate_batch(batch, stage) if len(batch) else torch.zeros(())
+        self.log.advance()
+        return loss
+
+    def on_stage_end(self, stage: Stage, stage_loss: float, epoch: int | None = None) -> None:
+        self.log.close_bar()
+        if stage == Stage.TRAIN:
+            # A kill during validation comes back to here, not to the steps before.
+            self.save_last("trained")
+        else:
+            self._validate()
+
+    def _validate(self) -> None:
+        """A row of the validation table, a `best` checkpoint if it is one, a `last` one."""
+        state = self.state
+        self._count_bad_files(state.bad_valid_files, self.hparams.valid_csv)
+        logits, labels = self._gather_validation()
+        scores = logits[:, REAL] - logits[:, FAKE]
+        loss = float(F.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels)))
+        error = validation_eer(scores, labels)
+        row = {
+            "validation": len(state.validations) + 1,
+            "pass": state.position.pass_index + 1,
+            "optimizer_step": self.optimizer_step,
+            "lr": self.optimizer.param_groups[0]["lr"],
+            "train_loss": state.loss_sum / state.row_count if state.row_count else math.nan,
+            "valid_loss": loss,
+            "valid_eer": error.rate,
+            "threshold": error.threshold,
+            "skipped_steps": state.skipped_steps,
+            "bad_files": len(state.bad_files) + len(state.bad_valid_files),
+            "train_hours": state.audio_seconds / 3600,
+        }
+        state.validations.append(row)
+        state.loss_sum, state.row_count = 0.0, 0
+        state.skipped_steps, state.nonfinite_steps = 0, 0
+        state.stretch_end = None
+        self.log.validation(state.validations, scores, labels)
+        if error.rate < (math.inf if state.best_eer is None else state.best_eer):
+            state.best_eer = error.rate
+            meta = {"valid_eer": error.rate, "optimizer_step": self.optimizer_step}
+            self.best.save_whole(f"step{self.optimizer_step:08d}", {**meta, **self._identity()})
+        self.save_last("validated")
+
+    def _gather_validation(self) -> tuple[np.ndarray, np.ndarray]:
+        """Logits (N, 2) and labels (N,) of the whole validation set in row order, on every rank."""
+        shares = [part for share in gather_objects(self._validation) for part in share]
+        if not shares:
+            raise UserError(
+                f"no file of {self.hparams.valid_csv} can be read:"
+                " run `python -m protocols check` on this CSV"
+            )
+        rows, logits, labels = (np.concatenate(column) for column in zip(*shares, strict=True))
+        order = np.argsort(rows, kind="stable")
+        return logits[order], labels[order].astype(np.int64)
+
+    # --- checkpoints ------------------------------------------------------------------------------
+
+    def save_last(self, moment: str) -> None:
+        """The state from which the same command goes on as if nothing had happened."""
+        self.log.flush()
+        meta = {"optimizer_step": self.optimizer_step, **self._identity()}
+        self.checkpointer.save_whole(f"step{self.optimizer_step:08d}-{moment}", meta)
+
+    def _identity(self) -> dict:
+        return {
+            "model": self.hparams.model,
+            "ssl_engine": self.hparams.ssl_engine,
+            "trained_part": self._trained_part(),
+        }
+
+    def _trained_part(self) -> dict:
+        names = ("freeze_front_end", "freeze_until_step", "ssl_engine")
+        options = {name: getattr(self.hparams, name) for name in names}
+        options["remove_vector_weight_decay"] = self.remove_vector_weight_decay
+        return trained_part(self.optimizer, self.detector, options)
+
+    def _should_save_intra_epoch_ckpt(self, last_ckpt_time: float, steps_since_ckpt: int) -> bool:
+        """Only between optimiser steps: half-accumulated gradients are not saved."""
+        between = self.step % self.grad_accumulation_factor == 0
+        return between and super()._should_save_intra_epoch_ckpt(last_ckpt_time, steps_since_ckpt)
+
+    def _save_intra_epoch_ckpt(self) -> None:
+        self.save_last("training")
+
+
+def validation_eer(scores: np.ndarray, labels: np.ndarray) -> ErrorRate:
+    """EER of scores (N,), labels (N,); NaN, with a warning, where there is none to compute."""
+    missing = int((~np.isfinite(scores)).sum())
+    error = NOWHERE if missing else eer(scores, labels)
+    if missing:
+        logger.warning("no validation EER: %d of %d scores are not finite", missing, len(scores))
+    elif math.isnan(error.rate):
+        absent = "real" if not (labels == REAL).any() else "fake"
+        logger.warning("no validation EER: no %s file of the validation set was read", absent)
+    return error
+
+
+def draw_seed(seed: int, draw: tuple[int, int]) -> int:
+    """A 63-bit seed for the dropout of one micro-batch: the same on any rank, after any restart."""
+    words = np.random.SeedSequence([seed, *draw]).generate_state(2, np.uint32)
+    return (int(words[0]) << 31) ^ int(words[1])

@@ -1,0 +1,64 @@
+"""The optimiser over what detection trains, and which of its settings a resumed run may change."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+
+import torch
+from speechbrain.utils.optimizers import rm_vector_weight_decay
+
+from dataio.schema import UserError
+from models.detector import Detector
+
+
+def make_optimizer(
+    detector: Detector, opt_class: Callable, *, remove_vector_weight_decay: bool
+) -> torch.optim.Optimizer:
+    """`opt_class` over the parameters that train; norms and biases without decay when asked."""
+    if remove_vector_weight_decay:
+        return opt_class(rm_vector_weight_decay(detector))
+    return opt_class(detector.detection_parameters())
+
+
+def settings(optimizer: torch.optim.Optimizer) -> list[dict]:
+    """The hyper-parameters of each parameter group, less the learning rate: the schedule's."""
+    return [
+        {key: value for key, value in group.items() if key not in ("params", "lr")}
+        for group in optimizer.param_groups
+    ]
+
+
+def reapply(optimizer: torch.optim.Optimizer, wanted: list[dict]) -> None:
+    """Set the hyper-parameters that loading a checkpoint has set back."""
+    for group, now in zip(optimizer.param_groups, wanted, strict=True):
+        group.update(now)
+
+
+def trained_part(optimizer: torch.optim.Optimizer, detector: Detector, options: dict) -> dict:
+    """What the optimiser's saved state belongs to: `options` that choose it, and a digest of it.
+
+    The state knows its parameters by their order alone, so another order of as many is as wrong.
+    """
+    names = {id(parameter): name for name, parameter in detector.named_parameters()}
+    order = [[names[id(p)] for p in group["params"]] for group in optimizer.param_groups]
+    kind = type(optimizer).__name__
+    digest = hashlib.sha256(json.dumps([kind, order]).encode()).hexdigest()[:16]
+    return {**options, "optimiser": kind, "parameters": digest}
+
+
+def refuse_other_part(former: dict, now: dict, where: object) -> None:
+    """UserError when a checkpoint's optimiser state belongs to other parameters than this run's."""
+    if former["parameters"] == now["parameters"]:
+        return
+    changed = [
+        f"{key} {former.get(key)}, not {value}"
+        for key, value in now.items()
+        if key != "parameters" and former.get(key) != value
+    ]
+    raise UserError(
+        f"{where} was trained with {' and '.join(changed) or 'other parameters'}, so its optimiser"
+        " does not fit: resume with the former setting, or start another run with --exp_name"
+        " (its weights: --ckpt_path)"
+    )

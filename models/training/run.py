@@ -1,0 +1,274 @@
+"""`python main.py hparams/<model>.yaml`: from hyper-parameters to a trained detector."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import augment
+from dataio.batching import BatchPlan, scoring_batches
+from dataio.dataset import WaveformDataset
+from dataio.protocol import ProtocolTable
+from dataio.schema import UserError
+from models.checkpoints import load_detector
+from models.detector import Detector, build_detector
+from models.distributed import World, backend_in_use, barrier, choose_device, join_world
+from models.front_ends.config import CONFIGS
+from models.training.brain import DetectorBrain
+from models.training.log import TrainLog, log_to, record_run
+from models.training.stream import TrainStream, ValidStream
+from models.training.whole_checkpoint import WholeCheckpointer
+
+logger = logging.getLogger(__name__)
+PLAIN = (bool, int, float, str, list, dict, type(None))  # what a YAML holds besides objects
+
+
+def train(hparams: dict, run_options: dict, resolved_yaml: str) -> int:
+    """Post-train or fine-tune as the YAML says; goes on where an earlier run ended."""
+    if run_options.get("data_parallel_backend"):
+        raise UserError("data_parallel_backend is not supported: use torchrun --nproc-per-node=N")
+    device = choose_device(run_options.get("device"))
+    world = join_world(
+        backend=run_options.get("distributed_backend"),
+        device=device,
+        timeout_seconds=hparams["distributed_timeout"],
+    )
+    folder, throwaway = Path(hparams["output_folder"]), is_throwaway(run_options)
+    if throwaway:
+        folder /= "debug"  # apart from the records of the real run
+    changes = [] if throwaway else changes_since_last_start(folder, hparams)
+    train_data, valid_data = open_protocols(hparams)
+    prepare_folder(folder, resolved_yaml, world, empty=throwaway)
+    for change in changes:
+        logger.warning("since this run was last started: %s", change)
+    # SpeechBrain wraps DDP by the backend it believes in; tell it the one in use.
+    run_options = {**run_options, "device": device, "distributed_backend": backend_in_use()}
+    brain = build_brain(hparams, run_options, folder, world)
+    train_stream = make_train_stream(hparams, train_data, world, device)
+    valid_stream = make_valid_stream(hparams, valid_data, world, device)
+    try:
+        brain.fit_stream(train_stream, valid_stream)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(
+            f"no space is left for the logs in {folder}: free some and give the same command again,"
+            " it goes on from the last checkpoint"
+        ) from error
+    report(brain, folder)
+    return 0
+
+
+def is_throwaway(run_options: dict) -> bool:
+    """Whether SpeechBrain's `--debug` will drop the run's checkpoints at its end."""
+    return run_options.get("debug", False) and not run_options.get("debug_persistently", False)
+
+
+def prepare_folder(folder: Path, resolved_yaml: str, world: World, *, empty: bool) -> None:
+    if world.is_main:
+        if empty:
+            shutil.rmtree(folder, ignore_errors=True)
+        try:
+            (folder / "save").mkdir(parents=True, exist_ok=True)
+            record_run(folder, resolved_yaml, sys.argv)
+        except OSError as error:
+            raise UserError(
+                f"cannot write to the output folder {folder} ({error.strerror}):"
+                " free some space there, or name another --output_folder"
+            ) from None
+    barrier()
+    log_to(folder, active=world.is_main)
+
+
+def changes_since_last_start(folder: Path, hparams: dict) -> list[str]:
+    """What the YAML or command line says otherwise than at the run's last start, a line a key.
+
+    Raises UserError for another model or other first weights: that is another run.
+    """
+    from hparams.load import read_yaml
+
+    record = folder / "hyperparams.yaml"
+    if not record.exists():
+        return []
+    former = {key: value for key, value in read_yaml(record).items() if key in hparams}
+    for key in ("model", "ckpt_path"):
+        if key in former and str(former[key]) != str(hparams[key]):
+            raise UserError(
+                f"{folder} holds a run with {key} {former[key]}, not {hparams[key]}:"
+                " give this one another --exp_name or --output_folder"
+            )
+    return [
+        f"{key} is {hparams[key]}, it was {value}"
+        for key, value in former.items()
+        if isinstance(hparams[key], PLAIN) and value != hparams[key]
+    ]
+
+
+def open_protocols(hparams: dict) -> tuple[ProtocolTable, ProtocolTable]:
+    """The training and validation tables, refused before anything is written or loaded."""
+    tables = []
+    for key in ("train_csv", "valid_csv"):
+        table = ProtocolTable.open(
+            hparams[key], data_folder=hparams["data_folder"], cache_folder=hparams["cache_folder"]
+        )
+        table.require_both_classes()
+        table.check_paths()
+        tables.append(table)
+    return tables[0], tables[1]
+
+
+def build_brain(hparams: dict, run_options: dict, folder: Path, world: World) -> DetectorBrain:
+    """The Brain around its detector; initial weights are loaded unless a run is resumed."""
+    save = folder / "save"
+    checkpointer = WholeCheckpointer(save, kind="last", num_to_keep=2, world=world)
+    best = WholeCheckpointer(save, kind="best", num_to_keep=1, world=world)
+    resuming = checkpointer.newest_intact() is not None
+    detector = initial_detector(hparams, resuming=resuming)
+    held = freeze_front_end(detector, hparams)
+    detector.set_activation_checkpointing(hparams["checkpoint_activations"])
+    log = TrainLog(
+        folder,
+        active=world.is_main,
+        show_bar=not run_options.get("noprogressbar", False),
+        interval=hparams["log_interval"],
+    )
+    return DetectorBrain(
+        detector,
+        hparams=hparams,
+        run_opts=run_options,
+        world=world,
+        checkpointer=checkpointer,
+        best=best,
+        log=log,
+        held=held,
+    )
+
+
+def initial_detector(hparams: dict, *, resuming: bool) -> Detector:
+    """The detector with its first weights: a checkpoint's, or seeded random ones."""
+    import torch
+
+    torch.manual_seed(hparams["seed"])
+    options = {"engine": hparams["ssl_engine"], "mask_padding": hparams["mask_padding"]}
+    model, source = hparams["model"], hparams["ckpt_path"]
+    if source == "pretrained":
+        if CONFIGS[model].pretraining_file is None:
+            raise UserError(
+                f"{model} has no pre-training file: --ckpt_path null starts it from random weights"
+            )
+        source = Path(hparams["ssl_weight_folder"]) / CONFIGS[model].pretraining_file
+    if source is None and CONFIGS[model].pretraining_file is not None and not resuming:
+        raise UserError(
+            f"ckpt_path is null, and {model} is not trained from random weights: give a detector"
+            " checkpoint or hub id as --ckpt_path, or --ckpt_path pretrained for its fairseq file"
+        )
+    if source is None or resuming:
+        return build_detector(model, **options)
+    detector, info = load_detector(model, source, **options)
+    logger.info("weights from %s (%s)", info.path, info.kind)
+    return detector
+
+
+def freeze_front_end(detector: Detector, hparams: dict) -> list:
+    """Freeze what `freeze_front_end` says for good, or return it to be held `freeze_until_step`."""
+    what, until = hparams["freeze_front_end"], hparams["freeze_until_step"]
+    trained = list(detector.detection_parameters())
+    detector.freeze(what)
+    if until is None:
+        return []
+    still = {id(parameter) for parameter in detector.detection_parameters()}
+    detector.freeze("none")
+    return [parameter for parameter in trained if id(parameter) not in still]
+
+
+def make_train_stream(
+    hparams: dict, table: ProtocolTable, world: World, device: str
+) -> TrainStream:
+    crop = crop_range(hparams["train_crop_seconds"])
+    dataset = WaveformDataset(
+        table,
+        mode="train",
+        crop_seconds=crop,
+        augmentation=augmentation(hparams),
+        on_device=hparams["augment_on"] == "device",
+        seed=hparams["seed"],
+    )
+    plan = BatchPlan(
+        table.durations,
+        max_batch_length=hparams["max_batch_length"],
+        num_buckets=hparams["num_buckets"],
+        seed=hparams["seed"],
+        clip_seconds=crop[1] if crop else None,
+    )
+    return TrainStream(
+        dataset,
+        plan,
+        world=world,
+        accumulation=hparams["grad_accumulation_factor"],
+        number_of_passes=hparams["number_of_epochs"],
+        **loader_options(hparams, device),
+    )
+
+
+def make_valid_stream(
+    hparams: dict, table: ProtocolTable, world: World, device: str
+) -> ValidStream:
+    """Whole files in fixed batches; `valid_augment`: the published crops and RawBoost."""
+    longest = hparams["max_valid_duration"]
+    options: dict = {"mode": "valid", "max_valid_duration": longest}
+    if hparams["valid_augment"]:
+        crop = crop_range(hparams["train_crop_seconds"])
+        options = {"mode": "train", "crop_seconds": crop, "augmentation": augmentation(hparams)}
+        longest = crop[1] if crop else None
+    dataset = WaveformDataset(table, seed=hparams["seed"], **options)
+    durations = np.minimum(table.durations, np.inf if longest is None else longest)
+    batches = scoring_batches(durations, max_batch_length=hparams["valid_batch_length"])
+    return ValidStream(dataset, batches, world=world, **loader_options(hparams, device))
+
+
+def augmentation(hparams: dict) -> augment.Augmentation | None:
+    """What the YAML asks for, or None when it asks for nothing."""
+    rawboost = hparams["rawboost"] if hparams["use_da"] else None
+    if rawboost is None and not hparams["augmentations"]:
+        return None
+    return augment.build(rawboost, hparams["augmentations"])
+
+
+def crop_range(value: object) -> tuple[float, float] | None:
+    """`train_crop_seconds` as (shortest, longest); a single number is both; None is no cropping."""
+    if value is None:
+        return None
+    bounds = list(value) if isinstance(value, (list, tuple)) else [value, value]
+    # A bare --train_crop_seconds is True, which Python takes for the number 1.
+    numbers = all(isinstance(b, (int, float)) and not isinstance(b, bool) for b in bounds)
+    if len(bounds) != 2 or not numbers or not 0 < bounds[0] <= bounds[1]:
+        raise UserError(
+            f"train_crop_seconds is {value!r}: expected a number of seconds or [shortest, longest]"
+        )
+    return float(bounds[0]), float(bounds[1])
+
+
+def loader_options(hparams: dict, device: str) -> dict:
+    return {
+        "num_workers": hparams["num_workers"],
+        "prefetch_factor": hparams["prefetch_factor"],
+        "pin_memory": device.startswith("cuda"),
+    }
+
+
+def report(brain: DetectorBrain, folder: Path) -> None:
+    """One line on how the run ended."""
+    state = brain.state
+    best = "none yet" if state.best_eer is None else f"{100 * state.best_eer:.2f} %"
+    logger.info(
+        "done: %d optimiser steps, %.2f hours of audio, best validation EER %s, in %s",
+        brain.optimizer_step,
+        state.audio_seconds / 3600,
+        best,
+        folder,
+    )

@@ -1,0 +1,51 @@
+"""What must survive a restart, declared once: counters, place in the data, validations."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, register_checkpoint_hooks
+
+from models.training.stream import Position
+
+
+@register_checkpoint_hooks
+@dataclass
+class TrainState:
+    """The run so far.
+
+    Random draws need no state: those of a file follow from (seed, pass, row), dropout from
+    (seed, pass, micro-batch), the learning rate from the optimiser step.
+    """
+
+    position: Position = field(default_factory=Position)
+    fingerprint: str = ""  # of the order of the training data
+    stretch_end: int | None = (
+        None  # optimiser step of the validation under way or ahead; None: none planned
+    )
+    loss_sum: float = 0.0  # cross-entropy over the rows since the last validation, all ranks
+    row_count: int = 0
+    audio_seconds: float = 0.0  # trained on, since the start
+    skipped_steps: int = 0  # since the last validation, for a non-finite loss or gradient
+    nonfinite_steps: int = 0  # those of them that are no overflow under fp16's loss scaling
+    skipped_in_a_row: int = 0
+    skipped_total: int = 0
+    scalars: dict[str, float] = field(default_factory=dict)  # of the last step, as TensorBoard's
+    bad_files: dict[str, str] = field(default_factory=dict)  # of the training set: ID -> reason
+    bad_valid_files: dict[str, str] = field(default_factory=dict)
+    best_eer: float | None = None
+    validations: list[dict] = field(default_factory=list)  # a row each, as exp_log.txt shows them
+
+    @mark_as_saver
+    def save(self, path: Path) -> None:
+        Path(path).write_text(json.dumps(dataclasses.asdict(self)), encoding="utf-8")
+
+    @mark_as_loader
+    def load(self, path: Path, end_of_epoch: bool = True) -> None:
+        saved = json.loads(Path(path).read_text(encoding="utf-8"))
+        saved["position"] = Position(**saved["position"])
+        for name, value in saved.items():
+            setattr(self, name, value)

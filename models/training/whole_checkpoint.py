@@ -1,0 +1,181 @@
+"""SpeechBrain checkpoints that appear whole, are checked before they are believed, and fall back.
+
+A checkpoint is written to a folder of another name, each file synced, sizes and CRC-32 noted in
+MANIFEST.json, and the folder renamed. `kill -9` or a full disk leaves the former checkpoint as it
+was. A damaged one is set aside under a third name, so that it neither counts nor is lost.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import zlib
+from pathlib import Path
+
+from speechbrain.utils.checkpoints import CKPT_PREFIX, Checkpoint, Checkpointer
+
+from dataio.schema import UserError
+from models.distributed import World, barrier, gather_objects
+
+logger = logging.getLogger(__name__)
+MANIFEST = "MANIFEST.json"
+PARTIAL = "partial-"  # prefix of a checkpoint being written
+DAMAGED = "damaged-"  # prefix of one whose files are no longer as written
+
+
+class WholeCheckpointer(Checkpointer):
+    """A Checkpointer of one kind of checkpoint (`last` or `best`), several of which share a folder.
+
+    `num_to_keep` of its kind survive a save. The meta of each has `kind` beside SpeechBrain's keys.
+    """
+
+    def __init__(self, folder: Path, *, kind: str, num_to_keep: int, world: World, **options):
+        super().__init__(folder, **options)
+        self.kind, self.num_to_keep, self.world = kind, num_to_keep, world
+        self._looked, self._newest = False, None
+
+    def save_whole(self, name: str, meta: dict) -> None:
+        """Save under `CKPT+<kind>-<name>`; UserError when it could not be written (disk full)."""
+        final = self.checkpoints_dir / f"{CKPT_PREFIX}+{self.kind}-{name}"
+        try:
+            self.save_checkpoint(
+                meta={**meta, "kind": self.kind}, name=final.name, verbosity=logging.DEBUG
+            )
+            self._publish(final)
+        except (OSError, RuntimeError) as error:
+            # torch.save reports a full disk as a RuntimeError of its own.
+            shutil.rmtree(self._partial(final.name), ignore_errors=True)
+            raise UserError(
+                f"cannot write the checkpoint {final}: {error};"
+                " free some space and start again, the checkpoint before it is intact"
+            ) from error
+        barrier()
+        self._keep_newest()
+
+    def newest_intact(self) -> Checkpoint | None:
+        """The newest checkpoint of this kind whose files are as written; None when there is none.
+
+        Newer ones that are damaged are set aside, saying so; UserError when all are. The main rank
+        reads the files, once; the others take its word.
+        """
+        if not self._looked:
+            found = self._look() if self.world.is_main else None
+            self._newest, faults = gather_objects(found)[0]
+            if faults and self._newest is None:
+                raise UserError(
+                    f"no checkpoint in {self.checkpoints_dir} is intact ({'; '.join(faults)}):"
+                    " start anew under another --exp_name, or remove them to start anew here"
+                )
+            self._looked = True
+        mine = self.find_checkpoints(importance_key=age, ckpt_predicate=self._is_mine)
+        return next((found for found in mine if found.path.name == self._newest), None)
+
+    def _look(self) -> tuple[str | None, list[str]]:
+        """Name of the newest intact checkpoint, and what is wrong with those after it."""
+        damaged = []
+        for checkpoint in self.find_checkpoints(importance_key=age, ckpt_predicate=self._is_mine):
+            fault = manifest_fault(checkpoint.path)
+            if fault is None:
+                for path, fault in damaged:
+                    logger.warning("checkpoint %s is damaged (%s): set aside", path, fault)
+                    path.rename(free_name(path.with_name(DAMAGED + path.name)))
+                return checkpoint.path.name, []
+            damaged.append((checkpoint.path, fault))
+        return None, [f"{path.name}: {fault}" for path, fault in damaged]
+
+    def remove_partial(self) -> None:
+        """Clear away what a killed run left half written."""
+        if self.world.is_main:
+            for folder in self.checkpoints_dir.glob(PARTIAL + "*"):
+                shutil.rmtree(folder, ignore_errors=True)
+        barrier()
+
+    def _custom_checkpoint_dirpath(self, name: str) -> Path:
+        return self._partial(name)
+
+    def _partial(self, name: str) -> Path:
+        return self.checkpoints_dir / (PARTIAL + name)
+
+    def _is_mine(self, checkpoint: Checkpoint) -> bool:
+        return checkpoint.meta.get("kind") == self.kind
+
+    def _publish(self, final: Path) -> None:
+        barrier()  # every rank has written its files
+        if not self.world.is_main:
+            return
+        partial = self._partial(final.name)
+        write_manifest(partial)
+        published = free_name(final)
+        os.rename(partial, published)
+        _sync(self.checkpoints_dir)
+        # The same moment, saved before a resume, goes only now: there is always one that is whole.
+        for former in (final, *self.checkpoints_dir.glob(final.name + "+*")):
+            if former != published:
+                shutil.rmtree(former, ignore_errors=True)
+
+    def _keep_newest(self) -> None:
+        self.delete_checkpoints(
+            num_to_keep=self.num_to_keep,
+            importance_keys=[age],
+            ckpt_predicate=self._is_mine,
+            verbosity=logging.DEBUG,
+        )
+
+
+def age(checkpoint: Checkpoint) -> tuple[int, float]:
+    """Sorts checkpoints from old to new by training progress; a clock set back does not matter."""
+    return checkpoint.meta.get("optimizer_step", -1), checkpoint.meta["unixtime"]
+
+
+def free_name(path: Path) -> Path:
+    """`path`, or where that is taken `path+2`, `path+3`, ..."""
+    tries = (path, *(path.with_name(f"{path.name}+{n}") for n in range(2, 1000)))
+    return next(candidate for candidate in tries if not candidate.exists())
+
+
+def write_manifest(folder: Path) -> None:
+    """Sync every file of `folder` to disk and note its size and CRC-32."""
+    entries = {}
+    for path in sorted(folder.iterdir()):
+        _sync(path)
+        entries[path.name] = {"bytes": path.stat().st_size, "crc32": crc32_of(path)}
+    (folder / MANIFEST).write_text(json.dumps(entries, indent=1), encoding="utf-8")
+    _sync(folder / MANIFEST)
+    _sync(folder)
+
+
+def manifest_fault(folder: Path) -> str | None:
+    """What is wrong with a checkpoint folder, or None when every file is as written."""
+    try:
+        entries = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return f"no {MANIFEST}"
+    except ValueError:
+        return f"{MANIFEST} is not readable"
+    for name, noted in entries.items():
+        path = folder / name
+        if not path.exists():
+            return f"{name} is missing"
+        if path.stat().st_size != noted["bytes"]:
+            return f"{name} has {path.stat().st_size} bytes instead of {noted['bytes']}"
+        if crc32_of(path) != noted["crc32"]:
+            return f"the content of {name} has changed"
+    return None
+
+
+def crc32_of(path: Path, block: int = 1 << 24) -> int:
+    value = 0
+    with path.open("rb") as stream:
+        while chunk := stream.read(block):
+            value = zlib.crc32(chunk, value)
+    return value
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,93 @@
+"""Checkpoints appear whole, a damaged one is set aside, and there is always one to go on from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from dataio.schema import UserError
+from models.distributed import World
+from models.training import whole_checkpoint
+from models.training.whole_checkpoint import WholeCheckpointer
+
+
+class Killed(BaseException):
+    """Stands for `kill -9`: nothing of ours catches it."""
+
+
+def make(folder: Path, value: float = 0) -> WholeCheckpointer:
+    """A checkpointer of one weight, as a start of the program has it."""
+    weight = torch.nn.Linear(1, 1)
+    torch.nn.init.constant_(weight.weight, value)
+    made = WholeCheckpointer(folder, kind="last", num_to_keep=2, world=World())
+    made.add_recoverable("weight", weight)
+    return made
+
+
+def save(folder: Path, step: int, value: float = 0) -> None:
+    make(folder, value).save_whole(f"step{step:08d}-trained", {"optimizer_step": step})
+
+
+def newest_step(folder: Path) -> int:
+    return make(folder).newest_intact().meta["optimizer_step"]
+
+
+def damage(folder: Path) -> None:
+    path = folder / "weight.ckpt"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def steps(folder: Path) -> list[int]:
+    found = make(folder).find_checkpoints(importance_key=whole_checkpoint.age)
+    return [checkpoint.meta["optimizer_step"] for checkpoint in found]
+
+
+@pytest.mark.parametrize("call", [1, 2], ids=["before the rename", "after the rename"])
+def test_the_only_checkpoint_survives_a_kill_while_it_is_saved_again(tmp_path, monkeypatch, call):
+    save(tmp_path, 2, value=1)
+    rename, calls = os.rename, []
+
+    def dies(*arguments):
+        calls.append(arguments)
+        if call == 2:
+            rename(*arguments)
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(os, "rename", dies)
+        save(tmp_path, 2, value=1)
+    assert len(calls) == 1 and newest_step(tmp_path) == 2
+    for _ in range(2):  # and what such deaths leave behind does not pile up
+        save(tmp_path, 2, value=1)
+        make(tmp_path).remove_partial()
+        assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_damaged_checkpoint_is_set_aside_and_later_ones_are_kept(tmp_path, caplog):
+    save(tmp_path, 2)
+    save(tmp_path, 6)
+    damage(tmp_path / "CKPT+last-step00000006-trained")
+    assert newest_step(tmp_path) == 2
+    assert "step00000006-trained is damaged" in caplog.text
+    assert (tmp_path / "damaged-CKPT+last-step00000006-trained").is_dir()
+    for step in (3, 4):
+        save(tmp_path, step)
+    assert steps(tmp_path) == [4, 3]
+    assert newest_step(tmp_path) == 4
+
+
+def test_training_does_not_start_anew_over_damaged_checkpoints(tmp_path):
+    for step in (2, 6):
+        save(tmp_path, step)
+        damage(tmp_path / f"CKPT+last-step{step:08d}-trained")
+    names = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(UserError, match="no checkpoint in .* is intact .*another --exp_name"):
+        newest_step(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+def test_an_empty_folder_has_none(tmp_path):
+    assert make(tmp_path).newest_intact() is None
