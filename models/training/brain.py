@@ -19,8 +19,7 @@ from speechbrain.utils.checkpoints import Checkpoint
 
 from augment.batched import apply as rawboost_on_device
 from dataio.dataset import WaveformBatch
-from dataio.schema import FAKE, REAL, UserError
-from metrics.rates import NOWHERE, ErrorRate, eer
+from dataio.schema import UserError
 from models.detector import Detector, DetectorOutput
 from models.distributed import World, gather_objects, sum_over_ranks
 from models.precision import autocast
@@ -33,7 +32,8 @@ from models.training.optimizer import (
     trained_part,
 )
 from models.training.state import TrainState
-from models.training.stream import MicroBatch, Position, TrainStream, ValidStream
+from models.training.stream import MicroBatch, Position, TrainStream
+from models.training.validation import Validation, ValidStream
 from models.training.whole_checkpoint import WholeCheckpointer
 
 logger = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class DetectorBrain(Brain):
             checkpointer.add_recoverable("scaler", self.scaler, optional_load=True)
         best.add_recoverable("ssl", detector)
         self._reset_step()
-        self._validation: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self._validation = Validation(hparams["valid_csv"])
 
     # --- one step ---------------------------------------------------------------------------------
 
@@ -124,9 +124,7 @@ class DetectorBrain(Brain):
         """
         logits = predictions.logits.float()
         if stage != Stage.TRAIN:
-            logits = logits.cpu()
-            self._validation.append((batch.rows.numpy(), logits.numpy(), batch.labels.numpy()))
-            return F.cross_entropy(logits, batch.labels)
+            return self._validation.add(batch, logits)
         labels = batch.data.labels.to(self.device)
         if len(labels) == 0:
             return logits.sum() * 0
@@ -364,7 +362,7 @@ class DetectorBrain(Brain):
             self.step -= self.step % self.grad_accumulation_factor
             self.log.start_bar("train", done=self.step, more=len(self.train_stream))
         else:
-            self._validation = []
+            self._validation = Validation(self.hparams.valid_csv)
             self.log.start_bar("valid", done=0, more=len(self.valid_stream))
 
     def _plan_stretch(self) -> None:
@@ -396,45 +394,14 @@ class DetectorBrain(Brain):
         """A row of the validation table, a `best` checkpoint if it is one, a `last` one."""
         state = self.state
         self._count_bad_files(state.bad_valid_files, self.hparams.valid_csv)
-        logits, labels = self._gather_validation()
-        scores = logits[:, REAL] - logits[:, FAKE]
-        loss = float(F.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels)))
-        error = validation_eer(scores, labels)
-        row = {
-            "validation": len(state.validations) + 1,
-            "pass": state.position.pass_index + 1,
-            "optimizer_step": self.optimizer_step,
-            "lr": self.optimizer.param_groups[0]["lr"],
-            "train_loss": state.loss_sum / state.row_count if state.row_count else math.nan,
-            "valid_loss": loss,
-            "valid_eer": error.rate,
-            "threshold": error.threshold,
-            "skipped_steps": state.skipped_steps,
-            "bad_files": len(state.bad_files) + len(state.bad_valid_files),
-            "train_hours": state.audio_seconds / 3600,
-        }
-        state.validations.append(row)
-        state.loss_sum, state.row_count = 0.0, 0
-        state.skipped_steps, state.nonfinite_steps = 0, 0
-        state.stretch_end = None
-        self.log.validation(state.validations, scores, labels)
-        if error.rate < (math.inf if state.best_eer is None else state.best_eer):
-            state.best_eer = error.rate
-            meta = {"valid_eer": error.rate, "optimizer_step": self.optimizer_step}
+        found = self._validation.result()
+        lr = self.optimizer.param_groups[0]["lr"]
+        better = state.close_stretch(found, optimizer_step=self.optimizer_step, lr=lr)
+        self.log.validation(state.validations, found.scores, found.labels)
+        if better:
+            meta = {"valid_eer": found.error.rate, "optimizer_step": self.optimizer_step}
             self.best.save_whole(f"step{self.optimizer_step:08d}", {**meta, **self._identity()})
         self.save_last("validated")
-
-    def _gather_validation(self) -> tuple[np.ndarray, np.ndarray]:
-        """Logits (N, 2) and labels (N,) of the whole validation set in row order, on every rank."""
-        shares = [part for share in gather_objects(self._validation) for part in share]
-        if not shares:
-            raise UserError(
-                f"no file of {self.hparams.valid_csv} can be read:"
-                " run `python -m protocols check` on this CSV"
-            )
-        rows, logits, labels = (np.concatenate(column) for column in zip(*shares, strict=True))
-        order = np.argsort(rows, kind="stable")
-        return logits[order], labels[order].astype(np.int64)
 
     # --- checkpoints ------------------------------------------------------------------------------
 
@@ -464,18 +431,6 @@ class DetectorBrain(Brain):
 
     def _save_intra_epoch_ckpt(self) -> None:
         self.save_last("training")
-
-
-def validation_eer(scores: np.ndarray, labels: np.ndarray) -> ErrorRate:
-    """EER of scores (N,), labels (N,); NaN, with a warning, where there is none to compute."""
-    missing = int((~np.isfinite(scores)).sum())
-    error = NOWHERE if missing else eer(scores, labels)
-    if missing:
-        logger.warning("no validation EER: %d of %d scores are not finite", missing, len(scores))
-    elif math.isnan(error.rate):
-        absent = "real" if not (labels == REAL).any() else "fake"
-        logger.warning("no validation EER: no %s file of the validation set was read", absent)
-    return error
 
 
 def draw_seed(seed: int, draw: tuple[int, int]) -> int:

@@ -21,7 +21,8 @@ from models.distributed import World, backend_in_use, barrier, choose_device, jo
 from models.front_ends.config import CONFIGS
 from models.training.brain import DetectorBrain
 from models.training.log import TrainLog, log_to, record_run
-from models.training.stream import TrainStream, ValidStream
+from models.training.stream import TrainStream
+from models.training.validation import ValidStream
 from models.training.whole_checkpoint import WholeCheckpointer
 
 logger = logging.getLogger(__name__)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, register_checkpoint_hooks
 
 from models.training.stream import Position
+from models.training.validation import ValidationResult
 
 
 @register_checkpoint_hooks
@@ -38,6 +40,30 @@ class TrainState:
     bad_valid_files: dict[str, str] = field(default_factory=dict)
     best_eer: float | None = None
     validations: list[dict] = field(default_factory=list)  # a row each, as exp_log.txt shows them
+
+    def close_stretch(self, found: ValidationResult, *, optimizer_step: int, lr: float) -> bool:
+        """Add a row to the validation table and count anew; whether its EER is the lowest yet."""
+        row = {
+            "validation": len(self.validations) + 1,
+            "pass": self.position.pass_index + 1,
+            "optimizer_step": optimizer_step,
+            "lr": lr,
+            "train_loss": self.loss_sum / self.row_count if self.row_count else math.nan,
+            "valid_loss": found.loss,
+            "valid_eer": found.error.rate,
+            "threshold": found.error.threshold,
+            "skipped_steps": self.skipped_steps,
+            "bad_files": len(self.bad_files) + len(self.bad_valid_files),
+            "train_hours": self.audio_seconds / 3600,
+        }
+        self.validations.append(row)
+        self.loss_sum, self.row_count = 0.0, 0
+        self.skipped_steps, self.nonfinite_steps = 0, 0
+        self.stretch_end = None
+        better = found.error.rate < (math.inf if self.best_eer is None else self.best_eer)
+        if better:
+            self.best_eer = found.error.rate
+        return better
 
     @mark_as_saver
     def save(self, path: Path) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataio.batching import Batches, BatchPlan, n_steps, rank_share
+from dataio.batching import Batches, BatchPlan, n_steps
 from dataio.dataset import BatchLoader, WaveformBatch, WaveformDataset
 from models.distributed import World
 
@@ -144,26 +144,6 @@ class TrainStream:
         for part in (first.rows, first.starts, first.stops):
             digest.update(np.ascontiguousarray(part).tobytes())
         return digest.hexdigest()[:16]
-
-    def close(self) -> None:
-        self.loader.close()
-
-
-class ValidStream:
-    """This rank's share of the validation batches; the ranks' shares cover every row once."""
-
-    def __init__(
-        self, dataset: WaveformDataset, batches: Batches, *, world: World, **loader_options
-    ):
-        self.loader = BatchLoader(dataset, **loader_options)
-        self.batches, self.world = batches, world
-
-    def __len__(self) -> int:
-        return len(rank_share(len(self.batches), self.world.rank, self.world.size))
-
-    def __iter__(self) -> Iterator[WaveformBatch]:
-        share = rank_share(len(self.batches), self.world.rank, self.world.size)
-        return self.loader.load((0, self.batches.batch(k)) for k in share)
 
     def close(self) -> None:
         self.loader.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from hparams.load import load_hparams
@@ -46,3 +47,11 @@ def make_run(corpus: Path, base: Path, yaml: str = "hparams/w2v_tiny.yaml", **op
         make_train_stream(hparams, train, world, "cpu"),
         make_valid_stream(hparams, valid, world, "cpu"),
     )
+
+
+def broken_corpus(corpus: Path, folder: Path, *, split: str = "train", rows=(3,)) -> Path:
+    """A copy of the corpus in which files of `split` are no audio."""
+    shutil.copytree(corpus, folder)
+    for row in rows:
+        (folder / f"Data/Toy/{split}/{row:03d}.wav").write_bytes(b"RIFF, but not for long")
+    return folder

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 import torch
-from support.training import make_run
+from support.training import broken_corpus, make_run
 
 from dataio.schema import UserError
 
@@ -259,56 +259,6 @@ def test_training_stops_past_max_bad_files(toy_corpus, tmp_path):
     brain, train, valid = make_run(corpus, tmp_path, number_of_epochs=1, max_bad_files=0)
     with pytest.raises(UserError, match="1 files of .*train.csv cannot be read .* Toy-train-003"):
         brain.fit_stream(train, valid)
-
-
-def test_unreadable_validation_files_are_looked_for_in_the_validation_set(toy_corpus, tmp_path):
-    corpus = broken_corpus(toy_corpus, tmp_path / "corpus", split="valid")
-    brain, train, valid = make_run(corpus, tmp_path, max_bad_files=0)
-    with pytest.raises(UserError, match="1 files of .*valid.csv cannot be read .* Toy-valid-003"):
-        brain.fit_stream(train, valid)
-
-
-def test_a_validation_set_of_which_nothing_can_be_read_is_named(toy_corpus, tmp_path, caplog):
-    corpus = broken_corpus(toy_corpus, tmp_path / "corpus", split="valid", rows=range(10))
-    brain, train, valid = make_run(corpus, tmp_path)
-    with pytest.raises(UserError, match="no file of .*valid.csv can be read"):
-        brain.fit_stream(train, valid)
-    assert sum("is left out" in message for message in caplog.messages) == 10
-
-
-def test_without_a_class_to_validate_on_training_goes_on_without_an_eer(
-    toy_corpus, tmp_path, caplog
-):
-    corpus = broken_corpus(toy_corpus, tmp_path / "corpus", split="valid", rows=range(1, 10, 2))
-    brain, train, valid = make_run(corpus, tmp_path)
-    brain.fit_stream(train, valid)
-    assert [math.isnan(row["valid_eer"]) for row in brain.state.validations] == [True, True]
-    assert "no validation EER: no real file of the validation set was read" in caplog.messages
-    assert brain.state.best_eer is None
-
-
-def test_scores_that_are_not_finite_leave_the_validation_without_an_eer(
-    toy_corpus, tmp_path, caplog
-):
-    brain, train, valid = make_run(toy_corpus, tmp_path, optimizer_step_limit=2)
-    original = brain.on_stage_start
-
-    def spoilt(stage, epoch=None):
-        if stage.name == "VALID":
-            brain.detector.proj_fc.weight.data.fill_(math.nan)
-        original(stage, epoch)
-
-    brain.on_stage_start = spoilt
-    brain.fit_stream(train, valid)
-    assert math.isnan(brain.state.validations[0]["valid_eer"])
-    assert "no validation EER: 10 of 10 scores are not finite" in caplog.messages
-
-
-def broken_corpus(corpus, folder, *, split="train", rows=(3,)):
-    shutil.copytree(corpus, folder)
-    for row in rows:
-        (folder / f"Data/Toy/{split}/{row:03d}.wav").write_bytes(b"RIFF, but not for long")
-    return folder
 
 
 class Killed(BaseException):
