@@ -81,7 +81,7 @@ shown=.venv/bin/python
 
 run() { say ""; say "\$ $shown ${*:2}"; "$@"; }
 
-# The main job on the embedded demo corpus, in the very commands the README teaches.
+# The main job on the embedded demo corpus, in the very commands the manual teaches.
 demo() {
   local base=demo_run exp=embedded
   local common=(hparams/w2v_tiny.yaml --base_path $base --exp_name $exp --protocol_folder $base/protocols)

@@ -2,7 +2,7 @@
 
     python -m benchmarks.adaptation --folder F [--seeds 1 2 3] [--steps 600] [--adapt_steps 200]
 
-Real speech (README, Real speech): telephone prompts, espeak-ng and copy-synthesis train a small
+Real speech (docs/real-speech.md): telephone prompts, espeak-ng and copy-synthesis train a small
 detector that never saw the TTS engine flite. Then, for each seed:
 
 1. known test utterances are dealt in a reference and a control; `arrival` is the control with
@@ -16,7 +16,7 @@ detector that never saw the TTS engine flite. Then, for each seed:
    utterances and once with the readings of the second third added; drift and EER are measured
    again on the last third, whose sentences no step has used.
 
-The commands are those of the README, each in a process of its own. Prints one table.
+The commands are those of the manual, each in a process of its own. Prints one table.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 Median CPU time of the thread over `repeats` draws on 4 s at 16 kHz; drawing, file reading and codec
 set-up included.
-The table is the one of the README.
+The table is the one of docs/augmentation.md.
 """
 
 from __future__ import annotations

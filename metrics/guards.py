@@ -62,7 +62,7 @@ def few_groups(rows: Sequence[Mapping]) -> list[str]:
         return []
     return [
         f"{len(few)} of {len(counts)} rows have fewer than {FEW_GROUPS} groups in a class (the "
-        f"fewest: {min(few)}): over so few, intervals are too narrow (see the README for coverage)"
+        f"fewest: {min(few)}): over so few, intervals are too narrow (coverage: docs/evaluation.md)"
     ]
 
 

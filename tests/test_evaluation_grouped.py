@@ -1,4 +1,4 @@
-"""evaluation.py on the README's example: groups, slices with little data, awkward names."""
+"""evaluation.py on the manual's example: groups, slices with little data, awkward names."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""The score files of the README's Evaluation section: two made-up detectors, always the same.
+"""The score files of docs/evaluation.md: two made-up detectors, always the same.
 
     python -m tests.metrics.example_scores FOLDER
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.pages import blocks, page
 
 from dataio.schema import COLUMNS
 from protocols import corpora as package
@@ -81,7 +82,7 @@ def test_every_database_has_a_miniature():
 
 @pytest.fixture
 def calls(tmp_path, monkeypatch):
-    """Add the README's database as a module of the package; `calls(module text)`."""
+    """Add the manual's database as a module of the package; `calls(module text)`."""
 
     def add(text):
         folder = tmp_path / "corpora"
@@ -101,11 +102,10 @@ def calls(tmp_path, monkeypatch):
     forget()
 
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-MODULE = README.partition("```python\n")[2].partition("```\n")[0]
+MODULE = blocks(page("databases"), "python")[0].text
 
 
-def test_a_database_added_as_the_readme_says_passes_all_this(
+def test_a_database_added_as_the_manual_says_passes_all_this(
     calls, protocols, write_audio, write_text, tmp_path, monkeypatch
 ):
     calls(MODULE)

@@ -7,41 +7,13 @@ import time
 from pathlib import Path
 
 import pytest
+from support.pages import blocks, page
 
 from protocols.corpus import corpora, database_of
 from protocols.merge import PUBLISHED_ORDER, published_names
 
-# The whole of a new database, as the README's paragraph has it.
-MY_CORPUS = '''\
-"""Calls: telephone speech and its clones."""
-
-from protocols.corpus import Corpus, Item
-
-LABELS = {"caller": "real", "clone": "fake"}
-SPLITS = {"train": "train", "dev": "valid", "test": "test"}
-
-
-def items(source):
-    for path, p in source.files("Calls", "{split}/{kind}/{speaker}_{number}.wav"):
-        yield Item(
-            path,
-            f"{p.split}-{p.speaker}-{p.number}",
-            source.word(LABELS, p.kind, path),
-            speaker=p.speaker,
-            proportion=source.word(SPLITS, p.split, path),
-            language="EN",
-        )
-
-
-CORPUS = Corpus(
-    "Calls",
-    items,
-    prefix="Calls-",
-    contents="real+fake",
-    folder="Calls/{train,dev,test}/{caller,clone}/<speaker>_<number>.wav",
-    link="recorded here",
-)
-'''
+# The whole of a new database, as the manual has it.
+MY_CORPUS = blocks(page("databases"), "python")[0].text
 
 
 def test_a_database_is_added_in_under_30_lines(protocols, write_audio):
@@ -53,11 +25,6 @@ def test_a_database_is_added_in_under_30_lines(protocols, write_audio):
     assert Path("Calls.csv").read_text().splitlines()[1] == (
         "Calls-dev-ann-7,fake,1.0,16000,$ROOT/Calls/dev/clone/ann_7.wav,-,ann,valid,1,PCM_S,16,EN"
     )
-
-
-def test_the_readme_has_this_database_word_for_word():
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    assert MY_CORPUS in readme
 
 
 def test_the_list_says_what_each_database_is(protocols):

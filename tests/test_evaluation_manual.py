@@ -1,18 +1,16 @@
-"""The README's Evaluation section: its commands run as written and print what it shows."""
+"""The manual's page on evaluation: its commands run as written and print what it shows."""
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
+from support.pages import DOCS, blocks, page
 
 import evaluation
 from tests.metrics.example_scores import write_example
 
-README = Path(__file__).resolve().parent.parent / "README.md"
-SECTION = README.read_text(encoding="utf-8").split("\n## Evaluation\n")[1].split("\n## ")[0]
-# a block of commands, and the text block right after it if there is one
-BLOCKS = re.findall(r"```bash\n(.*?)```\n(?:```text\n(.*?)```)?", SECTION, flags=re.DOTALL)
+PAGE = page("evaluation")
+BLOCKS = blocks(PAGE, "bash")
 
 
 @pytest.fixture(scope="module")
@@ -22,14 +20,14 @@ def folder(tmp_path_factory):
     return path
 
 
-def test_section_shows_its_commands():
-    assert len(BLOCKS) == 10 and sum(bool(shown) for _, shown in BLOCKS) == 8
+def test_the_page_shows_its_commands():
+    assert len(BLOCKS) == 10 and sum(bool(block.shown) for block in BLOCKS) == 8
 
 
 @pytest.mark.slow
-def test_commands_run_in_order_and_print_what_the_readme_shows(folder, monkeypatch, capsys):
+def test_commands_run_in_order_and_print_what_the_page_shows(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
-    for commands, shown in BLOCKS:
+    for _, commands, shown in BLOCKS:
         for line in commands.strip().splitlines():
             words = shlex.split(line)
             assert words[:2] == ["python", "evaluation.py"]
@@ -42,8 +40,8 @@ def test_commands_run_in_order_and_print_what_the_readme_shows(folder, monkeypat
 
 
 def test_pictures_of_the_report_are_there_and_small():
-    names = re.findall(r"!\[.*?\]\((.*?)\)", SECTION)
+    names = re.findall(r"!\[.*?\]\((.*?)\)", PAGE)
     assert len(names) == 2
     for name in names:
-        content = (README.parent / name).read_bytes()
+        content = (DOCS / name).read_bytes()
         assert content.startswith(b"\x89PNG") and len(content) < 300_000

@@ -1,20 +1,17 @@
-"""The README's protocol commands, run as they are written, on miniatures of their data."""
+"""The manual's protocol commands, run as they are written, on miniatures of their data."""
 
-import re
 import shlex
 from pathlib import Path
 
 import pytest
+from support.pages import commands, page
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-SECTION = README.partition("\n## Protocols\n")[2].partition("\n## ")[0]
 COMMANDS = [
-    line.removeprefix("python -m protocols ")
-    for block in re.findall(r"^```\w*\n(.*?)^```$", SECTION, re.DOTALL | re.MULTILINE)
-    for line in block.splitlines()
-    if line.startswith("python -m protocols ")
+    words
+    for name in ("protocols", "databases")
+    for words in commands(page(name), "python -m protocols ")
 ]
-RUN_ELSEWHERE = "make "  # tests/protocols/test_making_asterisk_prompts.py
+RUN_ELSEWHERE = "make"  # tests/protocols/test_making_asterisk_prompts.py
 LA19 = "Data/ASVspoof2019-LA/LA"
 EVAL = "Data/Deepfake-Eval-2024"
 REAL_RUN = "real_run/Data/Asterisk"
@@ -55,22 +52,24 @@ def data(tmp_path, write_audio, write_text):
     (tmp_path / "real_run/protocols").mkdir()
 
 
-def test_every_command_of_the_section_runs_as_written(data, protocols):
+def test_every_command_of_the_pages_runs_as_written(data, protocols):
     assert len(COMMANDS) >= 20
-    for command in COMMANDS:
-        if command.startswith(RUN_ELSEWHERE):
+    for words in COMMANDS:
+        if words[0] == RUN_ELSEWHERE:
             continue
-        status, out, err = protocols(*shlex.split(command))
-        assert status == 0, f"{command}: {err}"
+        status, out, err = protocols(*words)
+        assert status == 0, f"{shlex.join(words)}: {err}"
         assert out
-        if "build asterisk_prompts" in command:  # in the place of what `make` writes
+        if words[:2] == ["build", "asterisk_prompts"]:  # in the place of what `make` writes
             head, test, train = Path("real_run/asterisk_prompts.csv").read_text().splitlines()
             Path("real_run/protocols/train.csv").write_text(f"{head}\n{train}\n")
             Path("real_run/protocols/test.csv").write_text(f"{head}\n{test}\n")
 
 
-def test_the_section_names_every_verb():
+def test_the_page_names_every_verb():
     from protocols.__main__ import VERBS
 
-    table = SECTION.partition("### ")[0]
-    assert [verb for verb in VERBS if verb not in table] == []
+    table = page("protocols").partition("\n## ")[0]
+    assert [
+        verb for verb in VERBS if f"`{verb}`" not in table.replace("python -m protocols ", "")
+    ] == []

@@ -1,37 +1,26 @@
-"""The commands of the README's section on drift run as written, on real speech."""
+"""The commands of the manual's page on drift run as written, on real speech."""
 
 from __future__ import annotations
 
 import csv
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.pages import ROOT, commands, page
 
 from drift.__main__ import DEFECT, DRIFTED, INSUFFICIENT, MISTAKE, OK, main
 
-HOME = Path(__file__).resolve().parents[2]
-
-
-def section() -> str:
-    text = (HOME / "README.md").read_text(encoding="utf-8")
-    return re.search(r"^## Drift$(.*?)^## ", text, re.M | re.S)[1]
-
-
-def commands() -> list[list[str]]:
-    """The words of every `python -m drift ...` line in a bash block, continued lines joined."""
-    blocks = re.findall(r"```bash\n(.*?)```", section(), re.S)
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [shlex.split(line, comments=True)[3:] for line in lines if "python -m drift" in line]
+PAGE = page("drift")
+COMMANDS = commands(PAGE, "python -m drift ")
 
 
 def toolkit(*words) -> None:
-    subprocess.run([sys.executable, *map(str, words)], cwd=HOME, check=True, capture_output=True)
+    subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, check=True, capture_output=True)
 
 
 def embed(folder: Path, rows: list[dict], name: str) -> None:
@@ -71,9 +60,9 @@ def real_speech(tmp_path_factory):
     return folder
 
 
-def test_the_readme_shows_every_verb_and_exit_code():
-    assert {words[0] for words in commands()} == {"fit", "compare", "rank"}
-    assert all(f"| {code} |" in section() for code in (OK, DRIFTED, MISTAKE, INSUFFICIENT, DEFECT))
+def test_the_page_shows_every_verb_and_exit_code():
+    assert {words[0] for words in COMMANDS} == {"fit", "compare", "rank"}
+    assert all(f"| {code} |" in PAGE for code in (OK, DRIFTED, MISTAKE, INSUFFICIENT, DEFECT))
 
 
 def stand_in(path: Path, lines: str) -> None:
@@ -84,7 +73,7 @@ def stand_in(path: Path, lines: str) -> None:
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 @pytest.mark.parametrize("status", [OK, DRIFTED, MISTAKE, INSUFFICIENT, DEFECT])
 def test_the_cron_line_mails_what_this_very_run_said(tmp_path, shell, status):
-    line = re.search(r"^0 6 \* \* \*  (.*)$", section(), re.M)[1]
+    line = re.search(r"^0 6 \* \* \*  (.*)$", PAGE, re.M)[1]
     assert "%" not in line  # to cron, a new line
     (tmp_path / "antideepfake").mkdir()
     (tmp_path / "drift.txt").write_text("of yesterday")
@@ -102,7 +91,7 @@ def test_the_cron_line_mails_what_this_very_run_said(tmp_path, shell, status):
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_the_cron_line_mails_that_it_could_not_start(tmp_path, shell):
-    line = re.search(r"^0 6 \* \* \*  (.*)$", section(), re.M)[1]
+    line = re.search(r"^0 6 \* \* \*  (.*)$", PAGE, re.M)[1]
     stand_in(tmp_path / "mail", 'echo "$@" > mailed; cat >> mailed\n')
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     subprocess.run([shell, "-c", line], cwd=tmp_path, env={"PATH": path}, check=True)
@@ -111,9 +100,9 @@ def test_the_cron_line_mails_that_it_could_not_start(tmp_path, shell):
 
 @pytest.mark.slow
 @pytest.mark.real_speech
-def test_readme_commands_run_on_real_speech(real_speech, monkeypatch, capsys):
+def test_the_commands_run_on_real_speech(real_speech, monkeypatch, capsys):
     monkeypatch.chdir(real_speech)
-    for words in commands():
+    for words in COMMANDS:
         status = main(words)
         told = capsys.readouterr()
         # a drifted set is what they are run on; a mistake (2) or too little data (3) is not

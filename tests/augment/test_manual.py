@@ -1,6 +1,5 @@
-"""What the README's Augmentation section shows works as written."""
+"""What the manual's page on augmentation shows works as written."""
 
-import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from support.pages import blocks, commands, page
 
 from augment import build
 from augment.__main__ import main
@@ -16,12 +16,11 @@ from augment.codecs import CODECS
 from augment.effects import EFFECTS
 from dataio.schema import COLUMNS
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-SECTION = README[README.index("## Augmentation\n") : README.index("## Protocols\n")]
+PAGE = page("augmentation")
 
 
 def test_the_yaml_example_builds_and_runs(tmp_path, monkeypatch):
-    settings = yaml.safe_load(re.search(r"```yaml\n(.*?)```", SECTION, re.DOTALL)[1])
+    settings = yaml.safe_load(blocks(PAGE, "yaml")[0].text)
     monkeypatch.chdir(tmp_path)
     synthetic_recordings(tmp_path)
     (tmp_path / "reverberation").rename("rooms")
@@ -38,21 +37,21 @@ def test_the_yaml_example_builds_and_runs(tmp_path, monkeypatch):
 
 def test_the_table_names_every_effect_key_and_codec():
     for name, effect in EFFECTS.items():
-        assert f"| `{name}` |" in SECTION
+        assert f"| `{name}` |" in PAGE
         for key in (item.name for item in fields(effect) if "read" in item.metadata):
-            assert f"`{key}`" in SECTION, key
+            assert f"`{key}`" in PAGE, key
     for name in CODECS:
-        assert f"`{name}`" in SECTION
+        assert f"`{name}`" in PAGE
 
 
 @pytest.mark.slow
-def test_the_preview_command_does_what_the_readme_says(tmp_path, monkeypatch):
-    command = re.search(r"^python -m augment (.*)$", SECTION, re.MULTILINE)[1].split()
+def test_the_preview_command_does_what_the_page_says(tmp_path, monkeypatch):
+    (command,) = commands(PAGE, "python -m augment ")
     monkeypatch.chdir(tmp_path)
     soundfile.write("speech.wav", 0.1 * np.random.default_rng(0).standard_normal(9_000), 16_000)
     assert main(command) == 0
     wavs = sorted(path.name for path in Path("preview").glob("*.wav"))
-    assert wavs[0] == "00_original.wav" and "spectrograms.png" in SECTION
+    assert wavs[0] == "00_original.wav" and "spectrograms.png" in PAGE
     if len(wavs) == len(EXAMPLES) + 1:
-        assert wavs[-1] == "24_band_mask.wav" and "25 wavs" in SECTION
+        assert wavs[-1] == "24_band_mask.wav" and "25 wavs" in PAGE
     assert Path("preview/spectrograms.png").stat().st_size > 50_000
