@@ -18,6 +18,8 @@ from hparams.kinds import KINDS, proper
 
 HERE = Path(__file__).parent
 RECIPE = HERE / "recipe.yaml"
+YAML_SUFFIXES = (".yaml", ".yml")
+YAML_FIRST = "the model's YAML comes first, such as hparams/mms_300m.yaml"
 PRECISIONS = ("fp32", "bf16", "fp16")
 CHOICES = {
     "precision": PRECISIONS,
@@ -44,13 +46,16 @@ RUN_OPTIONS = frozenset({
 
 def read_yaml(path: Path) -> dict:
     """The top-level mapping of a YAML file, tags kept; refuses a missing or malformed file."""
+    if path.suffix.lower() not in YAML_SUFFIXES:  # a recording, where the YAML was forgotten
+        raise UserError(f"{path} is no YAML file: {YAML_FIRST}")
     try:
         tree = YAML().load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read the YAML file {path}: {error.strerror}") from None
-    except YAMLError as error:
+    except (YAMLError, UnicodeDecodeError) as error:
         line = getattr(getattr(error, "problem_mark", None), "line", -1) + 1
-        raise UserError(f"{path}, line {line}: not valid YAML ({error.problem})") from None
+        where, problem = f", line {line}" if line else "", getattr(error, "problem", "no text")
+        raise UserError(f"{path}{where}: not valid YAML ({problem})") from None
     if not isinstance(tree, dict):
         raise UserError(f"{path} holds no `key: value` lines: expected a hyper-parameter file")
     return tree

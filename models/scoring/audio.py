@@ -3,38 +3,61 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from dataio.files import FileTable, find_audio, printable
+from dataio.output_paths import check_outputs
 from dataio.schema import FAKE, REAL, UserError
+from dataio.scores import HEADER, score_row
 from dataio.whole_files import whole_file
-from models.scoring.files import write_skipped
-from models.scoring.run import Scorer, load_scorer, run_batches, tell_skipped
+from models.scoring.files import write_json, write_skipped
+from models.scoring.run import Scorer, load_scorer, open_journal, run_batches, tell_skipped
 
 COLUMNS = ("Path", "Seconds", "PReal", "Verdict")
 DEFAULT_PRIOR = 0.5  # of real speech, for a calibrated probability
 
 
+class Verdict(NamedTuple):
+    """What was found of a file: seconds, logits [fake, real], P(real), `real` or `fake`."""
+
+    path: str
+    seconds: float
+    logits: tuple[float, float]
+    p_real: float
+    verdict: str
+
+
 class Memory:
-    """A sink that keeps logits (N, 2) and the skipped rows of a list of files."""
+    """A journal in memory, for scores that go to the screen alone."""
 
     def __init__(self, count: int):
         self.logits = np.full((count, 2), np.nan, dtype=np.float32)
-        self.skipped: dict[int, tuple[str, str]] = {}
+        self.notes: dict[int, tuple[str, str]] = {}
 
     def add_scores(self, rows: np.ndarray, logits: np.ndarray, embeddings: np.ndarray) -> None:
         self.logits[rows] = logits
 
     def add_skipped(self, row: int, kind: str, reason: str) -> None:
-        self.skipped[int(row)] = (kind, reason)
+        self.notes[int(row)] = (kind, reason)
+
+    def done(self, total: int) -> np.ndarray:
+        return np.zeros(total, dtype=bool)
+
+    def results(self, total: int) -> tuple[np.ndarray, dict[int, tuple[str, str]]]:
+        return self.logits, dict(sorted(self.notes.items()))
 
 
 def score_audio(hparams: dict, run_options: dict, names: list[str]) -> int:
-    """Print, and with `output` write, a row a file: path, seconds, P(real), verdict."""
+    """Print, and with `output` write, a row a file: path, seconds, P(real), verdict.
+
+    Scores for an `output` are in its journal as they come: the same command goes on after a kill.
+    """
     if not names:
         raise UserError(
             "no audio named: python main.py score hparams/<model>.yaml FILE_OR_FOLDER ..."
@@ -42,21 +65,58 @@ def score_audio(hparams: dict, run_options: dict, names: list[str]) -> int:
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise UserError("score runs in one process: for torchrun make a protocol and use inference")
     convert, basis = probability(hparams)
-    table = FileTable(find_audio(names))
+    paths = find_audio(names)
+    output = checked_output(hparams, paths)
+    table = FileTable(paths)
     scorer = load_scorer(hparams, run_options)
     check_calibration(hparams, scorer)
-    memory = Memory(len(table))
-    run_batches(scorer, table, memory, done=np.zeros(len(table), dtype=bool))
-    rows = verdicts(table, memory, convert, hparams["threshold"])
-    skipped = [(table.ids(i), *memory.skipped[i]) for i in sorted(memory.skipped)]
-    output = hparams["output"]
+    journal = Memory(len(table))
     if output is not None:
-        with whole_file(output) as stream:
-            csv.writer(stream, lineterminator="\n").writerows([COLUMNS, *rows])
-        beside = Path(output).with_suffix(".skipped.csv")
-        write_skipped(beside, table, [(i, *memory.skipped[i]) for i in sorted(memory.skipped)])
-    show(rows, f"real when P(real) >= {hparams['threshold']}; {basis}")
-    return tell_skipped(skipped, output and Path(output), allowed=hparams["allow_skipped"])
+        journal = open_journal(scorer, {"audio": digest_of(paths)}, output)
+    run_batches(scorer, table, journal, done=journal.done(len(table)))
+    logits, notes = journal.results(len(table))
+    rows = verdicts(table, logits, convert, hparams["threshold"])
+    basis = f"real when P(real) >= {hparams['threshold']}; {basis}"
+    show(rows, basis)  # before the files, which a full disk may refuse
+    skipped = [(table.ids(row), *note) for row, note in notes.items()]
+    if output is None:
+        return tell_skipped(skipped, None, allowed=hparams["allow_skipped"])
+    write_skipped(output.with_suffix(".skipped.csv"), table, [(row, *notes[row]) for row in notes])
+    write_verdicts(output, rows, scorer.meta() | {"basis": basis})
+    journal.close()
+    journal.remove()
+    return tell_skipped(skipped, output, allowed=hparams["allow_skipped"])
+
+
+def checked_output(hparams: dict, paths: list[str]) -> Path | None:
+    """`output`, if one is asked for; `UserError` before any work where it cannot serve."""
+    if hparams["output"] is None:
+        return None
+    output = Path(hparams["output"])
+    if output.suffix.lower() not in (".csv", ".json"):
+        raise UserError(f"--output {output} ends in neither .csv nor .json: name one of these")
+    ends = (".skipped.csv",) if is_json(output) else (".skipped.csv", ".meta.json")
+    neighbours = [("the file beside --output", output.with_suffix(end)) for end in ends]
+    given = [hparams["ckpt_path"], hparams["calibration"], *paths]
+    check_outputs([("--output", output), *neighbours], given)
+    return output
+
+
+def is_json(path: Path) -> bool:
+    return path.suffix.lower() == ".json"
+
+
+def digest_of(paths: list[str]) -> str:
+    """Changes with the list of files, and with the size or time stamp of one."""
+    digest = hashlib.sha256()
+    for path in paths:
+        state = os.stat(path)
+        digest.update(
+            f"{os.path.abspath(path)}\0{state.st_size}\0{state.st_mtime_ns}\0".encode(
+                "utf-8", "surrogateescape"
+            )
+        )
+    return digest.hexdigest()
 
 
 def probability(hparams: dict):
@@ -98,24 +158,41 @@ def check_calibration(hparams: dict, scorer: Scorer) -> None:
         )
 
 
-def verdicts(table: FileTable, memory: Memory, convert, threshold: float) -> list[tuple]:
-    """(path, seconds, P(real), verdict) of the files that have a score."""
+def verdicts(table: FileTable, logits: np.ndarray, convert, threshold: float) -> list[Verdict]:
+    """One of each file that has logits (of (N, 2), NaN where there are none)."""
     rows = []
-    for i in np.flatnonzero(np.isfinite(memory.logits).all(1)):
-        fake, real = memory.logits[i].astype(np.float64)[[FAKE, REAL]]
+    for i in np.flatnonzero(np.isfinite(logits).all(1)):
+        fake, real = logits[i].astype(np.float64)[[FAKE, REAL]]
         p_real = float(convert(real - fake))
         word = "real" if p_real >= threshold else "fake"
-        rows.append((table.path(i), f"{table.durations[i]:.2f}", f"{p_real:.6f}", word))
+        pair = (float(fake), float(real))
+        rows.append(Verdict(table.path(i), float(table.durations[i]), pair, p_real, word))
     return rows
 
 
-def show(rows: list[tuple], basis: str) -> None:
+def write_verdicts(output: Path, rows: list[Verdict], meta: dict) -> None:
+    """As JSON, or as CSV with its `<stem>.meta.json`; the CSV is a score file too."""
+    if is_json(output):
+        write_json(output, {"meta": meta, "files": [row._asdict() for row in rows]})
+        return
+    write_json(output.with_suffix(".meta.json"), meta)
+    with whole_file(output) as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow([*COLUMNS, *HEADER])
+        for row in rows:
+            cells = [row.path, f"{row.seconds:.2f}", f"{row.p_real:.6f}", row.verdict]
+            writer.writerow(cells + score_row(row.path, row.logits, None))
+
+
+def show(rows: list[Verdict], basis: str) -> None:
     """The verdicts as a table; a reader that has seen enough of it (`| head`) is no error."""
-    rows = [("Path", "Seconds", "P(real)", "Verdict"), *rows]
-    rows = [(printable(row[0]), *row[1:]) for row in rows]
-    width = max(len(row[0]) for row in rows)
+    lines = [("Path", "Seconds", "P(real)", "Verdict")]
+    for row in rows:
+        figures = f"{row.seconds:.2f}", f"{row.p_real:.6f}"
+        lines.append((printable(row.path), *figures, row.verdict))
+    width = max(len(line[0]) for line in lines)
     try:
-        for path, seconds, p_real, word in rows:
+        for path, seconds, p_real, word in lines:
             print(f"{path:{width}}  {seconds:>7}  {p_real:>8}  {word}")
         print(basis, flush=True)
     except BrokenPipeError:

@@ -29,13 +29,10 @@ def write_results(
     Returns (ID, kind, reason) of the rows without a score. UserError, and nothing is written, when
     the journal lacks a row.
     """
-    logits = np.full((len(table), 2), np.nan, dtype=np.float32)
-    for records in journal.scores():
-        logits[records["row"]] = records["logits"]
+    logits, notes = journal.results(len(table))
     scored = np.flatnonzero(np.isfinite(logits).all(1))
-    notes = journal.skipped()
     require_every_row(table, scored, notes)
-    skipped = [(row, *notes[row]) for row in sorted(notes) if not np.isfinite(logits[row]).all()]
+    skipped = [(row, *notes[row]) for row in notes]
     write_skipped(path.with_suffix(".skipped.csv"), table, skipped)
     embeddings_path = path.with_suffix(".npz")
     if width:
@@ -43,14 +40,19 @@ def write_results(
     elif embeddings_path.exists():
         logger.warning("removing %s: it belongs to former scores", embeddings_path)
         embeddings_path.unlink()
-    with whole_file(path.with_suffix(".meta.json")) as stream:
-        json.dump(meta, stream, indent=1)
+    write_json(path.with_suffix(".meta.json"), meta)
     with whole_file(path) as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(HEADER)
         for row in scored:
             writer.writerow(score_row(table.ids(row), logits[row], int(table.labels[row])))
     return [(table.ids(row), kind, reason) for row, kind, reason in skipped]
+
+
+def write_json(path: Path, content: dict) -> None:
+    with whole_file(path) as stream:
+        json.dump(content, stream, indent=1)
+        stream.write("\n")
 
 
 def require_every_row(table: ProtocolTable, scored: np.ndarray, notes: dict) -> None:

@@ -90,6 +90,14 @@ class ScoreJournal:
                 found[note["row"]] = (note["kind"], note["reason"])
         return found
 
+    def results(self, total: int) -> tuple[np.ndarray, dict[int, tuple[str, str]]]:
+        """Logits (total, 2), NaN where there are none, and row -> (kind, reason) of such rows."""
+        logits = np.full((total, 2), np.nan, dtype=np.float32)
+        for records in self.scores():
+            logits[records["row"]] = records["logits"]
+        notes = self.skipped()
+        return logits, {row: notes[row] for row in sorted(notes) if np.isnan(logits[row, 0])}
+
     def done(self, total: int) -> np.ndarray:
         """Which of the `total` rows need no more work, (total,) bool."""
         mask = np.zeros(total, dtype=bool)

@@ -18,6 +18,7 @@ import torch
 from dataio.batching import scoring_batches
 from dataio.dataset import WaveformBatch, WaveformDataset, batch_loader
 from dataio.files import printable
+from dataio.output_paths import check_outputs
 from dataio.protocol import ProtocolTable
 from dataio.schema import SAMPLE_RATE, UserError
 from models import TOOLKIT_VERSION
@@ -29,6 +30,7 @@ from models.scoring.files import write_results
 from models.scoring.journal import ScoreJournal
 
 logger = logging.getLogger(__name__)
+BESIDE = (".meta.json", ".skipped.csv", ".npz")  # what is written beside scores
 SKIPPED_STATUS = 3  # exit status when files could not be scored
 CPU_BATCH_SECONDS = 16  # a CPU gains nothing from more and loses its caches (benchmarks/front_end)
 
@@ -110,7 +112,7 @@ def score_protocol(hparams: dict, run_options: dict, *, with_embeddings: bool) -
     table.check_paths()
     scorer = load_scorer(hparams, run_options)
     width = scorer.detector.config.embed_dim if with_embeddings else 0
-    journal = open_journal(scorer, table, path, width)
+    journal = open_journal(scorer, protocol_job(scorer, table), path, width)
     # Read by one rank for all, before any scores on: two that read at different moments would make
     # different lists of what is left, and shares of different lists leave rows to nobody.
     done = gather_objects(journal.done(len(table)) if scorer.world.is_main else None)[0]
@@ -134,25 +136,29 @@ def checked_score_path(hparams: dict) -> Path:
             f"score_path {path} does not end in .csv: scores are a CSV, and embeddings go to the"
             " .npz beside it"
         )
-    if path.resolve() == Path(hparams["test_csv"]).resolve():
-        raise UserError(f"score_path {path} is the test_csv itself: give the scores another name")
+    neighbours = [("the file beside score_path", path.with_suffix(end)) for end in BESIDE]
+    given = [hparams["test_csv"], hparams["ckpt_path"]]
+    check_outputs([("score_path", path), *neighbours], given)
     return path
 
 
-def open_journal(scorer: Scorer, table: ProtocolTable, path: Path, width: int) -> ScoreJournal:
-    """The journal beside `path`, bound to everything that decides a score."""
+def protocol_job(scorer: Scorer, table: ProtocolTable) -> dict:
+    """Everything that decides which rows a journal is about."""
     csv_path = Path(scorer.hparams["test_csv"]).resolve()
     csv = csv_path.stat()
-    job = {
-        **scorer.meta(),
+    return {
         "test_csv": str(csv_path),
         "csv_bytes": csv.st_size,
         "csv_mtime_ns": csv.st_mtime_ns,
         "data_folder": scorer.hparams["data_folder"],
-        "min_duration": scorer.hparams["min_duration"],
-        "embedding_width": width,
         "rows": len(table),
     }
+
+
+def open_journal(scorer: Scorer, job: dict, path: Path, width: int = 0) -> ScoreJournal:
+    """The journal beside `path`, bound to the job and all else that decides a score."""
+    minimum = scorer.hparams["min_duration"]
+    job = {**scorer.meta(), **job, "min_duration": minimum, "embedding_width": width}
     folder = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -24,25 +24,6 @@ from models.detector import Detector, build_detector
 from models.scoring import run as scoring
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """A detector checkpoint of random weights whose scores spread."""
-    torch.manual_seed(0)
-    detector = build_detector("w2v_tiny")
-    with torch.no_grad():
-        detector.proj_fc.weight.mul_(20)
-    path = tmp_path_factory.mktemp("weights") / "tiny.ckpt"
-    torch.save(detector.state_dict(), path)
-    return path
-
-
-@pytest.fixture
-def corpus(toy_corpus, tmp_path):
-    """A copy of the toy corpus that a test may spoil."""
-    shutil.copytree(toy_corpus, tmp_path / "corpus")
-    return tmp_path / "corpus"
-
-
 def arguments(corpus, checkpoint, verb="inference", **options):
     settings = {
         "base_path": corpus,
@@ -508,7 +489,7 @@ def test_scores_do_not_overwrite_the_protocol(corpus, checkpoint, capfd):
     before = protocol.read_bytes()
     words = arguments(corpus, checkpoint, score_path=protocol, test_csv=protocol)
     assert main.main(words) == 2
-    assert "is the test_csv itself" in capfd.readouterr().err
+    assert "would overwrite" in capfd.readouterr().err
     assert protocol.read_bytes() == before
 
 
