@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from dataio.rows import ID, LABEL, PATH, plain_path
 from dataio.schema import COLUMNS, LABELS
 from dataio.whole_files import create_text
+from protocols.scratch import Rows, line_at
 
 if TYPE_CHECKING:
     import numpy
 
-    from protocols.merge import Rows
     from protocols.tally import Kinds
 
 DUPLICATES = "duplicates.csv"
@@ -126,11 +126,7 @@ def _grouped(
 
 
 def _cells_at(text: mmap.mmap, offset: int) -> list[str]:
-    """The row that begins at `offset`; a quoted cell may go on over line ends."""
-    end = text.find(b"\n", offset) + 1
-    while text[offset:end].count(b'"') % 2:
-        end = text.find(b"\n", end) + 1
-    line = text[offset:end].decode("utf-8", "surrogateescape")
+    line = line_at(text, offset).decode("utf-8", "surrogateescape")
     return next(csv.reader(io.StringIO(line, newline="")))
 
 

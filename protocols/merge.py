@@ -4,40 +4,25 @@ The published rules: of training databases the rows marked `valid` become the va
 all others the training set, shuffled by RandomState(42); of test databases every row is tested.
 Unlike the published script, rows without audio are dropped, a file listed twice is kept once,
 and two files under one ID, or a file under both labels, are reported, across databases too.
-
-Rows lie in a scratch file while they are sorted out; in memory a row is 48 bytes of numbers.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
 import math
 import mmap
 import os
 import sys
-from array import array
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from dataio.rows import (
-    ID,
-    PATH,
-    PROPORTION,
-    check_words,
-    plain_path,
-    read_rows,
-    seconds_of,
-)
 from dataio.schema import COLUMNS, UserError
 from dataio.whole_files import write_text
 from protocols.corpus import TEST, TRAIN, Corpus, corpora
 from protocols.duplicates import DUPLICATES, REPORTED, without_duplicates
+from protocols.scratch import Rows, line_at, read_file
 from protocols.tally import Kinds, tables_text, tally
 
 if TYPE_CHECKING:
@@ -120,17 +105,6 @@ PUBLISHED_TESTS = "ADD2023", "DeepVoice", "FakeOrReal", "In-the-Wild"
 # ---------------------------------------------------------------------- merging
 
 
-@dataclass
-class Rows:
-    """The rows meant for one output: where each lies in the scratch file, and its numbers."""
-
-    offsets: array = field(default_factory=lambda: array("q"))
-    ids: array = field(default_factory=lambda: array("q"))  # hashes
-    paths: array = field(default_factory=lambda: array("q"))  # hashes
-    seconds: array = field(default_factory=lambda: array("f"))
-    kinds: array = field(default_factory=lambda: array("i"))  # which `Kinds` entry
-
-
 def merge(
     train: list,
     test: list,
@@ -154,7 +128,7 @@ def merge(
         with open(scratch, "wb", buffering=1 << 20) as file:
             file.write(b"\n")  # a mapped file must not be empty
             for path, is_test in [(p, False) for p in train] + [(p, True) for p in test]:
-                summary["inputs"].append(_read_file(path, is_test, file, rows, kinds))
+                summary["inputs"].append(read_file(path, is_test, file, rows, kinds))
         with open(scratch, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as text:
             kept = without_duplicates(rows, text, kinds, output_folder, summary)
             order = _training_order(kept["train"], rows["train"], kinds, summary)
@@ -163,39 +137,6 @@ def merge(
                 _write(output_folder / f"{name}.csv", numbers, rows[name], text, name == "test")
     write_text(output_folder / SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     return summary
-
-
-def _read_file(path, is_test: bool, scratch: io.BufferedWriter, rows: dict, kinds: Kinds) -> dict:
-    """Append the rows of one protocol to the scratch file; returns how many were taken."""
-    from tqdm import tqdm
-
-    taken = no_audio = 0
-    position = scratch.tell()
-    for number, cells, line in tqdm(read_rows(path), str(path), unit=" rows", disable=None):
-        where = f"{path}, line {number}"
-        check_words(cells, where)
-        seconds = seconds_of(cells, where)
-        if not 0 < seconds < math.inf or cells[PATH] in ("", "-"):
-            no_audio += 1
-            continue
-        is_valid = cells[PROPORTION] == "valid"
-        target = rows["test" if is_test else "valid" if is_valid else "train"]
-        encoded = (line or _line_of(cells)).encode("utf-8", "surrogateescape")
-        scratch.write(encoded)
-        target.offsets.append(position)
-        target.ids.append(hash(cells[ID]))
-        target.paths.append(hash(plain_path(cells[PATH])))
-        target.seconds.append(seconds)
-        target.kinds.append(kinds.number(cells))
-        position += len(encoded)
-        taken += 1
-    return {"path": str(path), "rows": taken, "without_audio": no_audio}
-
-
-def _line_of(cells: list[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue()
 
 
 # ---------------------------------------------------------------------- order and subsets
@@ -252,20 +193,10 @@ def _write(path: Path, numbers, rows: Rows, text: mmap.mmap, only_if_rows: bool)
     partial = Path(f"{path}.partial")
     with open(partial, "wb", buffering=1 << 20) as file:
         file.write((",".join(COLUMNS) + "\n").encode())
-        file.writelines(_lines(numbers, rows.offsets, text))
+        for begin in range(0, len(numbers), 1 << 16):
+            block = numbers[begin : begin + (1 << 16)].tolist()
+            file.writelines(line_at(text, rows.offsets[number]) for number in block)
     partial.replace(path)
-
-
-def _lines(numbers: numpy.ndarray, offsets: array, text: mmap.mmap) -> Iterator[bytes]:
-    for begin in range(0, len(numbers), 1 << 16):
-        for number in numbers[begin : begin + (1 << 16)].tolist():
-            offset = offsets[number]
-            end = text.find(b"\n", offset) + 1
-            line = text[offset:end]
-            while line.count(b'"') % 2:  # a quoted cell goes on
-                end = text.find(b"\n", end) + 1
-                line = text[offset:end]
-            yield line
 
 
 def _statistics(numbers: numpy.ndarray, rows: Rows, kinds: Kinds) -> dict:
