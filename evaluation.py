@@ -13,14 +13,12 @@ Score files of ASVspoof 2019, 2021 and 5, Speech-DF-Arena and speech-spoof-bench
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
-from dataio.schema import UserError
+from dataio.command import run_command
 
 DEFAULT_THRESHOLD = 0.5
 DEFAULT_REPLICATES = 1000
-CLOSED_PIPE = 141  # what shells report of a program that a closed pipe ended
 PHASES = ("progress", "eval", "hidden")
 EXPORTS = ("asvspoof5", "speech_df_arena", "speech_spoof_bench")
 
@@ -31,20 +29,15 @@ def main(argv: list[str] | None = None) -> int:
     verb = argv[0] if argv and argv[0] in verbs else "evaluate"
     arguments = verbs[verb](argv[1:]) if verb in verbs else evaluate_arguments(argv)
     arguments.command = ["python", "evaluation.py", *argv]
-    try:
+
+    def command() -> int:
         if verb == "evaluate":
             from metrics import session as room
         else:
             from metrics import fitting as room
-        status = getattr(room, verb)(arguments)
-        sys.stdout.flush()
-        return status
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # whoever read the screen, `head` perhaps, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CLOSED_PIPE
+        return getattr(room, verb)(arguments)
+
+    return run_command(command)
 
 
 def evaluate_arguments(argv: list[str]) -> argparse.Namespace:

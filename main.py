@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import sys
 
+from dataio.command import run_command
 from dataio.schema import UserError
 
 SCORING = ("inference", "analysis", "score")
@@ -26,14 +27,9 @@ def main(arguments: list[str]) -> int:
     if not arguments or {"-h", "--help"} & set(arguments):
         print(__doc__.strip())
         return 0 if arguments else 2
-    try:
-        return run(arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+    return run_command(
+        lambda: run(arguments), stopped="stopped; the same command goes on from here"
+    )
 
 
 def run(arguments: list[str]) -> int:

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from augment import preview
-from dataio.schema import UserError
+from dataio.command import run_command
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -15,16 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     text = "a file under every augmentation, as wavs and one picture of spectrograms"
     preview.add_arguments(verbs.add_parser("preview", help=text, description=text))
     options = parser.parse_args(arguments)
-    try:
-        return preview.run(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        if error.filename is None:  # no mistake of the user's: let it be seen whole
-            raise
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 2
+    return run_command(lambda: preview.run(options))
 
 
 if __name__ == "__main__":

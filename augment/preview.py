@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import tempfile
@@ -12,6 +13,7 @@ import numpy as np
 from augment.catalogue import EXAMPLES, synthetic_recordings
 from augment.chain import build
 from dataio.schema import SAMPLE_RATE, UserError
+from dataio.whole_files import make_folder, write_bytes, write_sound
 
 PICTURE = "spectrograms.png"
 COLUMNS = 5
@@ -48,10 +50,10 @@ def run(options) -> int:
         settings |= {name: {"folder": folder} for name, folder in folders.items() if folder}
         versions, refused = augment_all(waveform, settings, options.seed)
     output = Path(options.output)
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     for index, (label, version) in enumerate(versions.items()):
         path = output / f"{index:02d}_{label.replace(' ', '_')}.wav"
-        write_wav(path, version)
+        write_sound(path, version, SAMPLE_RATE, "FLOAT")  # keeps what lies beyond +-1
         print(path)
     draw_spectrograms(
         versions, output / PICTURE, title=f"{os.path.basename(options.file)}, seed {options.seed}"
@@ -95,15 +97,6 @@ def augment_all(
     return {"original": waveform} | versions, refused
 
 
-def write_wav(path: Path, waveform: np.ndarray) -> None:
-    """32-bit float, so that what lies beyond +-1 is kept; whole or not at all."""
-    import soundfile
-
-    aside = path.with_name(path.name + ".part")
-    soundfile.write(aside, waveform, SAMPLE_RATE, "FLOAT", format="WAV")
-    os.replace(aside, path)
-
-
 def level_db(waveform: np.ndarray) -> np.ndarray:
     """Short-time power spectrum in dB, (WINDOW // 2 + 1, frames)."""
     padded = np.pad(waveform, (0, max(0, WINDOW - waveform.size)))
@@ -142,6 +135,6 @@ def draw_spectrograms(versions: dict[str, np.ndarray], path: Path, *, title: str
     figure.colorbar(
         image, ax=list(axes), label="level (dB, full-scale sine = 0)", shrink=0.6, pad=0.01
     )
-    aside = path.with_name(path.name + ".part")
-    figure.savefig(aside, format="png")
-    os.replace(aside, path)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    write_bytes(path, picture.getbuffer())

@@ -14,10 +14,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import io
 import json
 import mmap
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -31,6 +33,16 @@ import pyarrow.csv
 from dataio import protocol_faults
 from dataio.schema import FAKE, LABELS, REAL, UNKNOWN, UNLABELLED, UserError, resolve_path
 from dataio.string_hash import hash_strings
+from dataio.whole_files import (
+    CannotWrite,
+    append_file,
+    cannot_write,
+    make_folder,
+    new_file,
+    whole_folder,
+    write_bytes,
+    write_text,
+)
 
 CACHE_FOLDER = ".protocol_cache"  # beside the CSV, unless the caller names another place
 _LAYOUT = 1  # part of the key: a change of the cache's layout makes old ones stale
@@ -188,33 +200,43 @@ def _content_key(csv_path: str) -> str:
 def _writable_folder(csv_path: str, cache_folder: str | os.PathLike | None) -> Path:
     """The folder of caches: the one named, else beside the CSV, else the system's temporary one."""
     if cache_folder is not None:
-        folder = Path(cache_folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(
-                f"the cache_folder {folder} cannot be made ({error.strerror}): name another place, "
-                "or leave it out and the cache goes beside the CSV"
-            ) from error
-        return folder
+        make_folder(cache_folder)
+        return Path(cache_folder)
     beside = Path(csv_path).parent / CACHE_FOLDER
     try:
         beside.mkdir(exist_ok=True)
         with tempfile.TemporaryFile(dir=beside):
             pass
     except OSError:
-        beside = Path(tempfile.gettempdir()) / f"antideepfake_protocols_{os.getuid()}"
-        beside.mkdir(exist_ok=True, mode=0o700)
+        return _private_folder(Path(tempfile.gettempdir()))
     ignore = beside / ".gitignore"
     if not ignore.exists():
-        ignore.write_text("*\n")
+        write_text(ignore, "*\n")
     return beside
+
+
+def _private_folder(shared: Path) -> Path:
+    """This user's folder in a place where everybody writes; one that others made is not taken."""
+    folder = shared / f"antideepfake_protocols_{os.getuid()}"
+    try:
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        found = folder.lstat()
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    theirs = found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode)
+    if theirs or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise UserError(
+            f"{folder} is not this user's alone, so what it holds is not believed: remove it, or "
+            "name another place with cache_folder"
+        )
+    return folder
 
 
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
     """Holds the lock file; the system lets go of it when a process dies."""
-    with open(path, "w") as file:
+    with append_file(path) as file:
         # On a file system without locks each process builds for itself, and the first one's counts.
         with contextlib.suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -239,20 +261,15 @@ def _remove_unused(caches: Iterable[Path]) -> None:
 
 def _build_aside(csv_path: str, columns: list[str], cache: Path) -> None:
     """Writes the cache under another name and renames it when whole."""
-    aside = Path(tempfile.mkdtemp(prefix=f"{cache.name}.building-", dir=cache.parent))
     try:
-        _build(csv_path, columns, aside)
-        pa.default_memory_pool().release_unused()  # hundreds of megabytes that Arrow would keep
-        os.rename(aside, cache)
-    except OSError as error:
-        if cache.is_dir():  # without locks: another process was faster
-            return
-        raise UserError(
-            f"the cache of {csv_path} cannot be written to {cache.parent} ({error.strerror}): free "
-            "about as much space as the CSV takes, or name another place with cache_folder"
+        with whole_folder(cache) as aside:
+            _build(csv_path, columns, aside)
+            pa.default_memory_pool().release_unused()  # megabytes that Arrow would keep
+    except CannotWrite as error:
+        raise CannotWrite(
+            f"the cache of {csv_path} needs about as much space as the CSV takes: {error} with "
+            "cache_folder"
         ) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 # --- building --------------------------------------------------------------------------------
@@ -267,7 +284,10 @@ def _build(csv_path: str, columns: list[str], folder: Path) -> None:
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # labels, durations, ID hashes
     schema = pa.schema([("ID", pa.string()), ("Path", pa.string())])
     try:
-        with pa.ipc.new_file(os.fspath(folder / "rows.arrow"), schema) as writer:
+        with (
+            new_file(folder / "rows.arrow", binary=True) as stream,
+            pa.ipc.new_file(stream, schema) as writer,
+        ):
             for block in _blocks(csv_path, columns):
                 ids = pc.utf8_trim_whitespace(block.column("ID"))  # as evaluation reads them
                 parts.append((*_checked(block), hash_strings(ids)))
@@ -280,15 +300,21 @@ def _build(csv_path: str, columns: list[str], folder: Path) -> None:
     labels, durations, hashes = (np.concatenate(column) for column in zip(*parts, strict=True))
     parts.clear()
     _refuse_duplicates(csv_path, hashes, folder / "rows.arrow")
-    np.save(folder / "labels.npy", labels)
-    np.save(folder / "durations.npy", durations)
+    _save_array(folder / "labels.npy", labels)
+    _save_array(folder / "durations.npy", durations)
     meta = {
         "rows": len(labels),
         "classes": {str(label): int((labels == label).sum()) for label in (REAL, FAKE)},
         "unlabelled": int((labels == UNKNOWN).sum()),
         "unknown_durations": int(np.isnan(durations).sum()),
     }
-    (folder / "meta.json").write_text(json.dumps(meta))
+    write_text(folder / "meta.json", json.dumps(meta))
+
+
+def _save_array(path: Path, values: np.ndarray) -> None:
+    encoded = io.BytesIO()  # straight to a file numpy does not say why it could not be written
+    np.save(encoded, values)
+    write_bytes(path, encoded.getbuffer())
 
 
 def _blocks(csv_path: str, columns: list[str]) -> Iterator[pa.RecordBatch]:

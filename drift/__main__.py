@@ -11,9 +11,10 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from dataio.command import run_command
 from dataio.schema import UserError
 
-OK, DRIFTED, MISTAKE, INSUFFICIENT, DEFECT = 0, 1, 2, 3, 70  # 70: EX_SOFTWARE of sysexits.h
+OK, DRIFTED, INSUFFICIENT, DEFECT = 0, 1, 3, 70  # 70: EX_SOFTWARE of sysexits.h
 LEAST = {"seed": 0, "max_rows": 0, "top": 1, "draws": 1}
 OF_WINDOWS = ("step", "time", "k_of_n")
 FAIL_ON = {"never": (), "warn": ("warn", "alarm"), "alarm": ("alarm",)}
@@ -187,16 +188,13 @@ def run_rank(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
-    try:
+
+    def command() -> int:
         check_values(args)
         return args.run(args)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return MISTAKE
-    except OSError as error:
-        where = f"{error.filename}: {error.strerror}" if error.filename else error
-        print(f"error: {where}", file=sys.stderr)
-        return MISTAKE
+
+    try:
+        return run_command(command)
     except Exception as error:
         # Python itself would exit with 1, which says "drift".
         traceback.print_exc()

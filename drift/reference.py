@@ -22,7 +22,6 @@ monitor wants a reference several times the size of what it compares.
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -32,6 +31,7 @@ from pathlib import Path
 import numpy as np
 
 from dataio.schema import UserError
+from dataio.whole_files import whole_file
 from drift import __version__
 from drift.columns import SIGNAL_COLUMNS
 from drift.embeddings import EmbeddingSet, embedding_set
@@ -254,13 +254,8 @@ def save_reference(reference: Reference, path: str | Path) -> None:
             arrays[key] = getattr(sample, key)
     for name, values in sample.columns.items():
         arrays[f"column_{name}"] = values
-    path = Path(path)
-    if path.is_dir():
-        raise UserError(f"{path} is a folder: name the reference file to write")
-    aside = path.with_name(path.name + ".tmp")
-    with aside.open("wb") as stream:
+    with whole_file(path, binary=True) as stream:
         np.savez(stream, **arrays)
-    os.replace(aside, path)
 
 
 def load_reference(path: str | Path) -> Reference:

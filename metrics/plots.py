@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from dataio.schema import UserError
+from dataio.whole_files import make_folder, write_bytes
 from metrics.curves import probit
 
 # what a colour means -> on paper; in the page each becomes var(--<meaning>), so that it follows
@@ -187,16 +187,11 @@ def svg(draw: Callable, name: str) -> str:
 def save_all(folder: str | os.PathLike, found: dict) -> None:
     """Each figure as <name>.svg and <name>.pdf; each file appears whole."""
     folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder {folder}: {error.strerror}") from error
+    make_folder(folder)
     for name, draw in drawable(found).items():
         for kind in ("svg", "pdf"):
             target = folder / f"{quote(name, safe=' ')}.{kind}"  # a column may be called x/y
-            temporary = target.with_name(f".{target.name}.part")
-            temporary.write_bytes(_render(draw, name, kind))
-            os.replace(temporary, target)
+            write_bytes(target, _render(draw, name, kind))
 
 
 def _render(draw: Callable, name: str, kind: str) -> bytes:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 
-from dataio.schema import UserError
+from dataio.command import run_command
 
 VERBS = {
     "list": ("protocols.listing", "the databases: contents, expected folder, source, role"),
@@ -47,24 +46,9 @@ def main(argv: list[str] | None = None) -> int:
             chosen = importlib.import_module(module_name)
             chosen.add_arguments(verb_parser)
     args = parser.parse_args(argv)
-    try:
-        status = chosen.run(args)
-        sys.stdout.flush()
-        return status
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        if error.filename is None:  # no mistake of the user's: let it be seen whole
-            raise
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on where it can", file=sys.stderr)
-        return 130
+    return run_command(
+        lambda: chosen.run(args), stopped="stopped; the same command goes on where it can"
+    )
 
 
 if __name__ == "__main__":

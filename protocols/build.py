@@ -16,9 +16,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from typing import IO
 
 from dataio.schema import COLUMNS, Row, UserError
-from dataio.whole_files import create_text, refuse_folder, write_text
+from dataio.whole_files import refuse_folder, whole_file, write_text
 from protocols.corpus import Corpus, Item, find_corpus, row_of
 from protocols.source import UNKNOWN_WORD, Source
 from protocols.summary import Skipped, Summary, counts_text, passed_over_text
@@ -114,14 +115,14 @@ def build(
     outputs = _output_files(corpus, output)
     summary = Summary(corpus.name, [str(path) for path in outputs.values()])
     skipped = Skipped(Path(f"{stem}.skipped.csv"))
-    scratch = Path(f"{output}.partial")
+    scratch = whole_file(output)
     with ExitStack() as stack:
-        stack.callback(scratch.unlink, missing_ok=True)
         stack.enter_context(skipped)
+        stack.callback(scratch.discard)
         cache = HeaderCache(f"{stem}.headers.sqlite", source.data_folder) if use_cache else None
         stack.enter_context(cache or nullcontext())
         rows = _rows(corpus, source, summary, skipped, workers=workers, cache=cache)
-        ids = _write_rows(rows, scratch, summary)
+        ids = _write_rows(rows, scratch.open(), summary)
         if source.unused:
             option = source.unused.pop()
             raise UserError(f"{corpus.name} makes no use of --{option}: leave it out")
@@ -169,7 +170,7 @@ def _rows(corpus, source, summary, skipped, *, workers, cache) -> Iterator[Row]:
                 summary.missing += 1
             else:
                 summary.unreadable += 1
-            skipped.add(header.kind, item, header.reason)
+            skipped.note(header.kind, item, header.reason)
             continue
         yield row_of(corpus, item, header)
 
@@ -190,21 +191,21 @@ def _known_items(corpus: Corpus, source: Source) -> Iterator[Item]:
             yield item
 
 
-def _write_rows(rows: Iterable[Row], scratch: Path, summary: Summary):
+def _write_rows(rows: Iterable[Row], file: IO[str], summary: Summary):
     """Write the rows and count them; returns the hash of each row's ID, in order."""
     from array import array
 
     ids = array("q")
-    with create_text(scratch) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for row in rows:
-            writer.writerow(row.cells())
-            ids.append(hash(row.id))
-            summary.rows += 1
-            summary.real += row.label == "real"
-            summary.fake += row.label == "fake"
-            summary.hours += row.duration / 3600
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow(row.cells())
+        ids.append(hash(row.id))
+        summary.rows += 1
+        summary.real += row.label == "real"
+        summary.fake += row.label == "fake"
+        summary.hours += row.duration / 3600
+    file.flush()
     return ids
 
 

@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 
 from dataio.schema import UserError
-from dataio.whole_files import write_sound
+from dataio.whole_files import make_folder, whole_file, whole_link, write_sound
 
 TOP = "Deepfake-Eval-2024"
 METADATA, AUDIO = f"{TOP}/audio-metadata-publish.csv", f"{TOP}/audio-data"
@@ -94,7 +94,7 @@ def prepare(data_folder: Path, *, copy: bool = False) -> Counter[str]:
         raise UserError(f"no file {source.lists_not_found[0]}: --data_folder should have {TOP}")
     for split in SPLITS:
         for label in LABELS:
-            Path(data_folder, WHOLE, split, label).mkdir(parents=True, exist_ok=True)
+            make_folder(Path(data_folder, WHOLE, split, label))
     counts: Counter[str] = Counter()
     places = _places(source, data_folder, counts)
     counts["removed: link of an earlier run"] = _remove_links(data_folder, places)
@@ -165,14 +165,12 @@ def _link_target(path: str) -> str:
 
 
 def _place(path: Path, target: Path, copy: bool) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial_target = target.with_name(f".{target.name}.partial")
-    partial_target.unlink(missing_ok=True)
     if copy:
-        shutil.copy2(path, partial_target)
+        with open(path, "rb") as source, whole_file(target, binary=True) as stream:
+            shutil.copyfileobj(source, stream)
+        shutil.copystat(path, target)
     else:
-        partial_target.symlink_to(os.path.relpath(path, target.parent))
-    partial_target.replace(target)
+        whole_link(target, os.path.relpath(path, target.parent))
 
 
 # ---------------------------------------------------------------------- segment
@@ -321,7 +319,6 @@ def segment_file(
     written = set()
     for length in seconds:
         stem = folder / recording.stem(length)
-        stem.parent.mkdir(parents=True, exist_ok=True)
         for number, piece in pieces_of(waveform, header.sample_rate, length, min_seconds):
             name = stem.with_name(f"{stem.name}_seg{number}{suffix}")
             write_sound(name, piece, header.sample_rate, WRITABLE[suffix])

@@ -114,7 +114,6 @@ def cut(data_folder: Path, source: str, segments: list[Segment]) -> str:
         )
         return "unreadable"
     folder = data_folder / SEGMENTS / segments[0].kind
-    folder.mkdir(parents=True, exist_ok=True)
     for segment in segments:
         if segment.start >= min(segment.end, length):
             raise UserError(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from dataio.rows import ID, LABEL, PATH, plain_path
 from dataio.schema import COLUMNS, LABELS
-from dataio.whole_files import create_text
+from dataio.whole_files import whole_table
 from protocols.scratch import Rows, line_at
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def without_duplicates(
 
     summary |= {"kept_once": 0, **dict.fromkeys(REPORTED, 0)}
     dropped: dict[str, set[int]] = {name: set() for name in rows}
-    with _Report(folder / DUPLICATES) as report:
+    with whole_table(folder / DUPLICATES, ("Why", "Output", *COLUMNS)) as report:
         for shared in _shared_ids(rows, text):
             conflicting = False
             for name, group in shared.items():
@@ -54,12 +54,12 @@ def without_duplicates(
                 conflicting |= not same
             summary["in_two_outputs"] += len(shared) > 1
             if conflicting or len(shared) > 1:
-                report.add("conflict" if conflicting else "in two outputs", shared)
+                report.add(_lines("conflict" if conflicting else "in two outputs", shared))
         for shared in _files_of_both_classes(rows, text, kinds):
             new = {name: {n for n, _ in group} - dropped[name] for name, group in shared.items()}
             summary["contradictions"] += sum(map(len, new.values()))
             if any(new.values()):
-                report.add("real and fake", shared)
+                report.add(_lines("real and fake", shared))
             for name, numbers in new.items():
                 dropped[name] |= numbers
     return {
@@ -130,31 +130,7 @@ def _cells_at(text: mmap.mmap, offset: int) -> list[str]:
     return next(csv.reader(io.StringIO(line, newline="")))
 
 
-class _Report:
-    """duplicates.csv: every row of every ID that is reported; no file if there is none."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        self.partial = path.with_suffix(".partial")
-        self._file = None
-
-    def __enter__(self) -> _Report:
-        return self
-
-    def add(self, why: str, shared: Group) -> None:
-        if self._file is None:
-            self._file = create_text(self.partial)
-            self._writer = csv.writer(self._file, lineterminator="\n")
-            self._writer.writerow(("Why", "Output", *COLUMNS))
-        for name, group in shared.items():
-            self._writer.writerows([why, name, *cells] for _, cells in group)
-
-    def __exit__(self, error, *_) -> None:
-        self.path.unlink(missing_ok=True)
-        if self._file is None:
-            return
-        self._file.close()
-        if error:
-            self.partial.unlink()
-        else:
-            self.partial.replace(self.path)
+def _lines(why: str, shared: Group) -> Iterator[list[str]]:
+    """The lines of duplicates.csv on an ID or a file that is reported."""
+    for name, group in shared.items():
+        yield from ([why, name, *cells] for _, cells in group)

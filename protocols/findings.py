@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from contextlib import AbstractContextManager
-from pathlib import Path
 
-from dataio.whole_files import create_text
+from dataio.whole_files import whole_file
 
 EXAMPLES = 10
 
@@ -18,13 +17,11 @@ class Findings(AbstractContextManager):
     def __init__(self, path: str | None = None):
         self.counts: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
-        self._path = Path(path) if path else None
-        self._file = None
+        self._file = whole_file(path) if path else None
 
     def __enter__(self) -> Findings:
-        if self._path:
-            self._file = create_text(f"{self._path}.partial")
-            self._writer = csv.writer(self._file, lineterminator="\n")
+        if self._file:
+            self._writer = csv.writer(self._file.open(), lineterminator="\n")
             self._writer.writerow(("Kind", "Finding"))
         return self
 
@@ -37,14 +34,9 @@ class Findings(AbstractContextManager):
         if self._file:
             self._writer.writerow((kind, text))
 
-    def __exit__(self, error, *_) -> None:
+    def __exit__(self, *error) -> None:
         if self._file:
-            self._file.close()
-            partial = Path(f"{self._path}.partial")
-            if error:
-                partial.unlink(missing_ok=True)
-            else:
-                partial.replace(self._path)
+            self._file.__exit__(*error)
 
     def facts(self, kinds: dict[str, str]) -> dict:
         """Count and examples of each of `kinds` (kind -> what it means), also of those at 0."""

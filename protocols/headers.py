@@ -25,6 +25,7 @@ NO_STAMP = -1, -1  # size and time that no file has: it is looked at again
 Entry = TypeVar("Entry")
 # What is known of a file: (size, mtime in ns, frames, rate, channels, encoding, bits, reason);
 # a reason in words means that it is unreadable.
+KNOWN = int, int, int, int, int, str, int, str
 Known = tuple[int, int, int, int, int, str, int, str]
 
 
@@ -49,6 +50,8 @@ class HeaderCache:
         self.fresh = 0
 
     def __enter__(self) -> HeaderCache:
+        if self.path.is_symlink():
+            raise UserError(f"{self.path} is a link, where headers are remembered: remove it")
         try:
             self._database = sqlite3.connect(self.path, timeout=1, isolation_level=None)
             self._prepare()
@@ -80,28 +83,46 @@ class HeaderCache:
         )
         run("BEGIN")
 
-    def __exit__(self, *_) -> None:
-        self._database.execute("COMMIT")
-        self._database.close()
+    def __exit__(self, kind, *_) -> None:
+        try:
+            if self._database.in_transaction:  # not so after an error of the disk's
+                self._run("COMMIT")
+        finally:
+            self._database.close()
 
     def get(self, paths: list[str]) -> dict[str, Known]:
         """What is remembered of some paths (at most a chunk)."""
         keys = [os.fsencode(path) for path in paths]
         places = ",".join("?" * len(keys))
-        rows = self._database.execute(f"SELECT * FROM headers WHERE path IN ({places})", keys)
-        return {os.fsdecode(row[0]): row[1:] for row in rows}
+        rows = self._run(f"SELECT * FROM headers WHERE path IN ({places})", keys)
+        return {os.fsdecode(path): facts for path, *facts in rows if _is_known(path, facts)}
 
     def put(self, rows: Iterable[tuple[str, Known]]) -> None:
         """Remember some headers."""
         cells = [(os.fsencode(path), *known) for path, known in rows]
         self.fresh += len(cells)
-        self._database.executemany(
-            "INSERT OR REPLACE INTO headers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", cells
-        )
+        places = ",".join("?" * (1 + len(KNOWN)))
+        self._run(f"INSERT OR REPLACE INTO headers VALUES ({places})", cells, many=True)
         if time.monotonic() - self._committed > COMMIT_SECONDS:
-            self._database.execute("COMMIT")
-            self._database.execute("BEGIN")
+            self._run("COMMIT")
+            self._run("BEGIN")
             self._committed = time.monotonic()
+
+    def _run(self, statement: str, values: Iterable = (), *, many: bool = False):
+        execute = self._database.executemany if many else self._database.execute
+        try:
+            return execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise UserError(
+                f"{self.path} does not serve as a memory of headers ({error}): if its disk is "
+                "full free some space, else remove it, or give --no_cache"
+            ) from error
+
+
+def _is_known(path: object, facts: list) -> bool:
+    """Whether a row holds what `put` writes: the file may be another's."""
+    right = isinstance(path, bytes) and tuple(map(type, facts)) == KNOWN
+    return right and min(fact for fact in facts if isinstance(fact, int)) >= -1
 
 
 def read_headers(
@@ -147,7 +168,7 @@ def _probe_file(data_folder: str, path: str, remembered: Known | None) -> tuple[
     except OSError as error:  # a link to itself, a name too long, a folder that is not ours
         return (*NO_STAMP, 0, 0, 0, "", 0, f"it cannot be opened ({error.strerror})"), True
     stamp = status.st_size, status.st_mtime_ns
-    if remembered and remembered[:2] == stamp:
+    if remembered and tuple(remembered[:2]) == stamp:
         return remembered, False
     try:
         path.encode()

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from dataio.schema import COLUMNS, UserError
-from dataio.whole_files import write_text
+from dataio.whole_files import make_folder, new_file, remove, whole_file, write_text
 from protocols.corpus import TEST, TRAIN, Corpus, corpora
 from protocols.duplicates import DUPLICATES, REPORTED, without_duplicates
 from protocols.scratch import Rows, line_at, read_file
@@ -119,13 +119,13 @@ def merge(
     Returns what merge.json says. `limit_hours` and `balance` draw a subset of the training rows.
     """
     output_folder = Path(output_folder)
-    output_folder.mkdir(parents=True, exist_ok=True)
+    make_folder(output_folder)
     rows = {name: Rows() for name in OUTPUTS}
     summary = {"inputs": [], "seed": seed, "limit_hours": limit_hours, "balance": balance}
     kinds = Kinds()
     with TemporaryDirectory(prefix=".merge-", dir=output_folder) as folder:
         scratch = Path(folder, "rows")
-        with open(scratch, "wb", buffering=1 << 20) as file:
+        with new_file(scratch, binary=True) as file:
             file.write(b"\n")  # a mapped file must not be empty
             for path, is_test in [(p, False) for p in train] + [(p, True) for p in test]:
                 summary["inputs"].append(read_file(path, is_test, file, rows, kinds))
@@ -188,15 +188,13 @@ def _balanced(label: numpy.ndarray, seconds: numpy.ndarray, limit_hours: float |
 
 def _write(path: Path, numbers, rows: Rows, text: mmap.mmap, only_if_rows: bool) -> None:
     if only_if_rows and not len(numbers):
-        path.unlink(missing_ok=True)
+        remove(path)
         return
-    partial = Path(f"{path}.partial")
-    with open(partial, "wb", buffering=1 << 20) as file:
+    with whole_file(path, binary=True) as file:
         file.write((",".join(COLUMNS) + "\n").encode())
         for begin in range(0, len(numbers), 1 << 16):
             block = numbers[begin : begin + (1 << 16)].tolist()
             file.writelines(line_at(text, rows.offsets[number]) for number in block)
-    partial.replace(path)
 
 
 def _statistics(numbers: numpy.ndarray, rows: Rows, kinds: Kinds) -> dict:

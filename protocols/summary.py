@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dataio.schema import ROOT
-from dataio.whole_files import create_text
+from dataio.whole_files import whole_table
 from protocols.corpus import Item
 
 SHOWN = 10  # unknown words printed
@@ -82,32 +80,18 @@ def passed_over_text(counts: dict[str, int], first: dict[str, list[str]]) -> str
     )
 
 
-class Skipped:
+class Skipped(whole_table):
     """The list of files that have no row, written as it grows; no file if there is none."""
 
     def __init__(self, path: Path):
-        self.path = path
+        super().__init__(path, ("Problem", "Path", "ListedIn", "Reason"))
         self.first = ""
-        self._file = None
 
-    def __enter__(self) -> Skipped:
-        self.path.unlink(missing_ok=True)
-        return self
-
-    def add(self, kind: str, item: Item, reason: str) -> None:
+    def note(self, kind: str, item: Item, reason: str) -> None:
         """Note one file: what is wrong, its path and the list line that names it."""
-        if self._file is None:
-            self._file = create_text(f"{self.path}.partial")
-            self._writer = csv.writer(self._file, lineterminator="\n")
-            self._writer.writerow(("Problem", "Path", "ListedIn", "Reason"))
-            self.first = f"{item.path}: {reason}"
-        self._writer.writerow((kind, f"{ROOT}/{item.path}", item.where, reason))
+        self.first = self.first or f"{item.path}: {reason}"
+        self.add([(kind, f"{ROOT}/{item.path}", item.where, reason)])
 
     def name(self) -> str:
         """The file's name, or nothing if there is no file."""
-        return str(self.path) if self._file else ""
-
-    def __exit__(self, *_) -> None:
-        if self._file:
-            self._file.close()
-            os.replace(f"{self.path}.partial", self.path)
+        return str(self.path) if self else ""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from dataio.rows import DURATION, ID, LABEL, PATH, PROPORTION, open_text
 from dataio.schema import COLUMNS, ROOT, UserError
-from dataio.whole_files import create_text
+from dataio.whole_files import whole_file
 
 if TYPE_CHECKING:
     from protocols.summary import Summary
@@ -24,28 +24,26 @@ if TYPE_CHECKING:
 DROP = ""  # the new ID of a row that repeats another
 
 
-def finish(scratch: Path, ids: array, outputs: dict[str, Path], summary: Summary) -> None:
+def finish(scratch: whole_file, ids: array, outputs: dict[str, Path], summary: Summary) -> None:
     """Give the scratch file, a whole protocol, unique IDs and its final name or names."""
     repeated = repeated_hashes(ids)
-    new_ids = _new_ids(scratch, repeated, ids, summary) if repeated else {}
+    new_ids = _new_ids(scratch.temporary, repeated, ids, summary) if repeated else {}
     if not new_ids and "" in outputs:
-        os.replace(scratch, outputs[""])
+        scratch.publish()
         return
     with ExitStack() as stack:
         writers = {}
         for proportion, path in outputs.items():
-            file = stack.enter_context(create_text(f"{path}.whole"))
+            file = stack.enter_context(whole_file(path))
             writers[proportion] = csv.writer(file, lineterminator="\n")
             writers[proportion].writerow(COLUMNS)
-        for number, cells in enumerate(_rows(scratch)):
+        for number, cells in enumerate(_rows(scratch.temporary)):
             if number in new_ids:
                 cells[ID] = new_ids[number]
                 if cells[ID] == DROP:
                     _uncount(cells, summary)
                     continue
             writers[cells[PROPORTION] if "" not in outputs else ""].writerow(cells)
-    for path in outputs.values():
-        os.replace(f"{path}.whole", path)
 
 
 def _rows(scratch: Path) -> Iterator[list[str]]:

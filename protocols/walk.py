@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+from dataio.whole_files import new_file
+
 SORTED_IN_MEMORY = 500_000  # names; a longer folder or list is sorted in runs on disk
 
 
@@ -92,7 +94,7 @@ def sort_texts(texts: Iterable[str]) -> Iterator[str]:
 
 def _write_run(path: Path, run: list[str]) -> Path:
     run.sort()
-    with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+    with new_file(path) as file:
         file.writelines(text + "\0" for text in run)
     return path
 

@@ -111,9 +111,12 @@ def test_threshold_and_prefixes_are_positional(tmp_path, capsys, rng):
         (["s.csv", "--export", "speech_df_arena=s.txt"], "would write over s.csv"),
         (["s.csv", "--export", "asvspoof5=s.csv"], "would write over s.csv"),
         (["s.csv", "--export", "speech_df_arena=x.csv"], "x.csv is the key's name"),
-        (["s.csv", "--json", "."], "cannot write .: "),
-        (["s.csv", "--csv", "s.csv/r.csv"], "cannot write s.csv/r.csv: "),
-        (["s.csv", "--bootstrap", "2", "--plots", "s.csv"], "cannot make the folder s.csv"),
+        (["s.csv", "--json", "."], "cannot write . (it is a folder)"),
+        (["s.csv", "--csv", "s.csv/r.csv"], "cannot write s.csv/r.csv (s.csv is no folder)"),
+        (
+            ["s.csv", "--bootstrap", "2", "--plots", "s.csv"],
+            "cannot write s.csv (s.csv is no folder)",
+        ),
         (["s.csv", "--calibration", "s.csv"], "is not JSON"),
         (["s.csv", "--threshold_from", "one.csv"], "one class only"),
         (

@@ -185,15 +185,12 @@ def write_verdicts(output: Path, rows: list[Verdict], meta: dict) -> None:
 
 
 def show(rows: list[Verdict], basis: str) -> None:
-    """The verdicts as a table; a reader that has seen enough of it (`| head`) is no error."""
+    """The verdicts as a table."""
     lines = [("Path", "Seconds", "P(real)", "Verdict")]
     for row in rows:
         figures = f"{row.seconds:.2f}", f"{row.p_real:.6f}"
         lines.append((printable(row.path), *figures, row.verdict))
     width = max(len(line[0]) for line in lines)
-    try:
-        for path, seconds, p_real, word in lines:
-            print(f"{path:{width}}  {seconds:>7}  {p_real:>8}  {word}")
-        print(basis, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for path, seconds, p_real, word in lines:
+        print(f"{path:{width}}  {seconds:>7}  {p_real:>8}  {word}")
+    print(basis, flush=True)

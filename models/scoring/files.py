@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import logging
-import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from dataio.protocol import ProtocolTable
 from dataio.schema import UserError
 from dataio.scores import HEADER, score_row
-from dataio.whole_files import whole_file
+from dataio.whole_files import remove, reserve, whole_file, whole_table
 from models.scoring.journal import ScoreJournal
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def write_results(
         write_embeddings(embeddings_path, table, journal, scored, logits, meta, width)
     elif embeddings_path.exists():
         logger.warning("removing %s: it belongs to former scores", embeddings_path)
-        embeddings_path.unlink()
+        remove(embeddings_path)
     write_json(path.with_suffix(".meta.json"), meta)
     with whole_file(path) as stream:
         writer = csv.writer(stream, lineterminator="\n")
@@ -67,14 +68,9 @@ def require_every_row(table: ProtocolTable, scored: np.ndarray, notes: dict) -> 
 
 def write_skipped(path: Path, table: ProtocolTable, skipped: list[tuple[int, str, str]]) -> None:
     """`ID,Path,Kind,Reason` of the rows without a score; no file when there are none."""
-    path.unlink(missing_ok=True)
-    if not skipped:
-        return
-    with whole_file(path) as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["ID", "Path", "Kind", "Reason"])
+    with whole_table(path, ("ID", "Path", "Kind", "Reason")) as rows:
         for row, kind, reason in skipped:
-            writer.writerow([table.ids(row), table.path(row), kind, reason])
+            rows.add([(table.ids(row), table.path(row), kind, reason)])
 
 
 def write_embeddings(
@@ -89,22 +85,30 @@ def write_embeddings(
     """`ids`, `labels`, `logits` (N, 2), `embeddings` (N, D), JSON `meta`; without pickle."""
     place = np.full(len(table), -1)
     place[scored] = np.arange(len(scored))
-    # On disk, not in memory: 10 million embeddings of XLS-R 2B are 77 GB.
-    embeddings = np.memmap(
-        journal.folder / "embeddings", np.float32, mode="w+", shape=(max(len(scored), 1), width)
-    )[: len(scored)]
-    for records in journal.scores():
-        known = place[records["row"]] >= 0
-        embeddings[place[records["row"][known]]] = records["embedding"][known]
-    meta = {**meta, "layer": "last", "pooling": "mean over valid frames"}
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with partial.open("wb") as stream:
-        np.savez(
-            stream,
-            ids=np.array([table.ids(row) for row in scored], dtype=np.str_),
-            labels=np.asarray(table.labels[scored], dtype=np.int64),
-            logits=logits[scored],
-            embeddings=embeddings,
-            meta=np.array(json.dumps(meta)),
-        )
-    os.replace(partial, path)
+    with _scratch_matrix(journal.folder / "embeddings", len(scored), width) as embeddings:
+        for records in journal.scores():
+            known = place[records["row"]] >= 0
+            embeddings[place[records["row"][known]]] = records["embedding"][known]
+        meta = {**meta, "layer": "last", "pooling": "mean over valid frames"}
+        with whole_file(path, binary=True) as stream:
+            np.savez(
+                stream,
+                ids=np.array([table.ids(row) for row in scored], dtype=np.str_),
+                labels=np.asarray(table.labels[scored], dtype=np.int64),
+                logits=logits[scored],
+                embeddings=embeddings,
+                meta=np.array(json.dumps(meta)),
+            )
+
+
+@contextlib.contextmanager
+def _scratch_matrix(path: Path, rows: int, width: int) -> Iterator[np.ndarray]:
+    """(rows, width) float32 on disk, not in memory: 10 million of XLS-R 2B are 77 GB.
+
+    The disk gives the room at once; a page for which it had none later would end the process.
+    """
+    reserve(path, max(rows, 1) * width * 4)
+    try:
+        yield np.memmap(path, np.float32, mode="r+", shape=(max(rows, 1), width))[:rows]
+    finally:
+        path.unlink(missing_ok=True)

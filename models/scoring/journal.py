@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dataio.whole_files import append_file, make_folder, write_text
 from models.distributed import World, barrier
 
 logger = logging.getLogger(__name__)
@@ -42,20 +43,20 @@ class ScoreJournal:
             if former != job:
                 logger.warning("starting anew: %s belongs to another scoring", self.folder)
                 shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps(job), encoding="utf-8")
+        make_folder(self.folder)
+        write_text(note, json.dumps(job))
 
     def _open_scores(self):
         path = self.folder / f"rank{self.world.rank}.scores"
         whole = path.stat().st_size // self.record.itemsize if path.exists() else 0
-        stream = path.open("ab")
+        stream = append_file(path, binary=True)
         stream.truncate(whole * self.record.itemsize)
         return stream
 
     def _open_skipped(self):
         path = self.folder / f"rank{self.world.rank}.skipped"
         text = path.read_bytes() if path.exists() else b""
-        stream = path.open("ab")
+        stream = append_file(path, binary=True)
         stream.truncate(text.rfind(b"\n") + 1)
         return stream
 

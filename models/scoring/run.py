@@ -160,11 +160,7 @@ def open_journal(scorer: Scorer, job: dict, path: Path, width: int = 0) -> Score
     minimum = scorer.hparams["min_duration"]
     job = {**scorer.meta(), **job, "min_duration": minimum, "embedding_width": width}
     folder = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return ScoreJournal(folder, job, width=width, world=scorer.world)
-    except OSError as error:
-        raise UserError(f"cannot write scores to {path}: {error.strerror}") from None
+    return ScoreJournal(folder, job, width=width, world=scorer.world)
 
 
 def run_batches(scorer: Scorer, table, sink: Sink, *, done: np.ndarray) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dataio.whole_files import write_text
+from dataio.whole_files import append_file, write_text
 
 logger = logging.getLogger(__name__)
 PACKAGES = (
@@ -171,7 +171,7 @@ def record_run(folder: Path, resolved_yaml: str, command: list[str]) -> None:
         "python": platform.python_version(),
         "packages": package_versions(),
     }
-    with (folder / "runs.jsonl").open("a", encoding="utf-8") as stream:
+    with append_file(folder / "runs.jsonl") as stream:
         stream.write(json.dumps(run) + "\n")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import shutil
 import sys
@@ -15,6 +14,7 @@ from dataio.batching import BatchPlan, scoring_batches
 from dataio.dataset import WaveformDataset
 from dataio.protocol import ProtocolTable
 from dataio.schema import UserError
+from dataio.whole_files import NO_ROOM, make_folder
 from models.checkpoints import load_detector
 from models.detector import Detector, build_detector
 from models.distributed import World, backend_in_use, barrier, choose_device, join_world
@@ -55,7 +55,7 @@ def train(hparams: dict, run_options: dict, resolved_yaml: str) -> int:
     try:
         brain.fit_stream(train_stream, valid_stream)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in NO_ROOM:
             raise
         raise UserError(
             f"no space is left for the logs in {folder}: free some and give the same command again,"
@@ -74,14 +74,8 @@ def prepare_folder(folder: Path, resolved_yaml: str, world: World, *, empty: boo
     if world.is_main:
         if empty:
             shutil.rmtree(folder, ignore_errors=True)
-        try:
-            (folder / "save").mkdir(parents=True, exist_ok=True)
-            record_run(folder, resolved_yaml, sys.argv)
-        except OSError as error:
-            raise UserError(
-                f"cannot write to the output folder {folder} ({error.strerror}):"
-                " free some space there, or name another --output_folder"
-            ) from None
+        make_folder(folder / "save")
+        record_run(folder, resolved_yaml, sys.argv)
     barrier()
     log_to(folder, active=world.is_main)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, register_checkpoint_hooks
 
+from dataio.whole_files import write_text
 from models.training.stream import Position
 from models.training.validation import ValidationResult
 
@@ -67,7 +68,7 @@ class TrainState:
 
     @mark_as_saver
     def save(self, path: Path) -> None:
-        Path(path).write_text(json.dumps(dataclasses.asdict(self)), encoding="utf-8")
+        write_text(path, json.dumps(dataclasses.asdict(self)))
 
     @mark_as_loader
     def load(self, path: Path, end_of_epoch: bool = True) -> None:

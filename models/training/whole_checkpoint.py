@@ -17,6 +17,7 @@ from pathlib import Path
 from speechbrain.utils.checkpoints import CKPT_PREFIX, Checkpoint, Checkpointer
 
 from dataio.schema import UserError
+from dataio.whole_files import write_text
 from models.distributed import World, barrier, gather_objects
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class WholeCheckpointer(Checkpointer):
                 meta={**meta, "kind": self.kind}, name=final.name, verbosity=logging.DEBUG
             )
             self._publish(final)
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, UserError) as error:
             # torch.save reports a full disk as a RuntimeError of its own.
             shutil.rmtree(self._partial(final.name), ignore_errors=True)
             raise UserError(
@@ -141,7 +142,7 @@ def write_manifest(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         _sync(path)
         entries[path.name] = {"bytes": path.stat().st_size, "crc32": crc32_of(path)}
-    (folder / MANIFEST).write_text(json.dumps(entries, indent=1), encoding="utf-8")
+    write_text(folder / MANIFEST, json.dumps(entries, indent=1))
     _sync(folder / MANIFEST)
     _sync(folder)
 

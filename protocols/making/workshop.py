@@ -12,12 +12,12 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from dataio.probe import probe
 from dataio.schema import COLUMNS, SAMPLE_RATE, Row, UserError
+from dataio.whole_files import whole_file, write_sound, write_text
 from protocols.corpus import Corpus, row_of
 from protocols.source import Source
 
@@ -31,11 +31,8 @@ def seeded(seed: int, *names: str) -> np.random.Generator:
 
 def write_flac(path: Path, waveform: np.ndarray) -> None:
     """`waveform` (T,), within 1 in magnitude, as 16-bit FLAC at 16 kHz; the file appears whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
     samples = np.round(np.clip(waveform, -1, 32767 / 32768) * 32768).astype(np.int16)
-    soundfile.write(partial, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    partial.replace(path)
+    write_sound(path, samples, SAMPLE_RATE, "PCM_16")
 
 
 def check_manifest(folder: Path, recipe: dict[str, object]) -> None:
@@ -47,10 +44,7 @@ def check_manifest(folder: Path, recipe: dict[str, object]) -> None:
             f"{folder} holds a corpus made with other settings (see {path.name} there): "
             "delete the folder or give another --data_folder"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    partial.write_text(text)
-    partial.replace(path)
+    write_text(path, text)
 
 
 def map_parallel(
@@ -84,15 +78,12 @@ def corpus_rows(corpus: Corpus, data_folder: Path) -> Iterator[Row]:
 def write_protocols(rows: Iterable[Row], output_folder: Path) -> dict[str, int]:
     """`train.csv`, `valid.csv` and `test.csv` in `output_folder`; the number of rows of each."""
     rows = list(rows)
-    output_folder.mkdir(parents=True, exist_ok=True)
     counts = {}
     for split in SPLITS:
         chosen = [row for row in rows if row.proportion == split]
         counts[split] = len(chosen)
-        partial = output_folder / f".{split}.csv.part"
-        with open(partial, "w", newline="", encoding="utf-8") as file:
+        with whole_file(output_folder / f"{split}.csv") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
             writer.writerows(row.cells() for row in chosen)
-        partial.replace(output_folder / f"{split}.csv")
     return counts

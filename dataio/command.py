@@ -1,0 +1,60 @@
+"""What every command line ends with: a status, and one sentence for a mistake of the user's."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from dataio.schema import UserError
+from dataio.whole_files import NO_ROOM, cannot_write
+
+MISTAKE = 2
+CLOSED_PIPE = 141  # what shells report of a program that a closed pipe ended
+STOPPED = 130
+
+
+def run_command(command: Callable[[], int], *, stopped: str = "stopped") -> int:
+    """The exit status of `command()`; what it prints has reached its reader.
+
+    A `UserError` is one line on stderr and status 2, as is an error of the system's that names a
+    file or says that a disk is full. A reader that has seen enough (`| head`) is no error, and
+    status 141. Ctrl-C prints `stopped`. Everything else is a defect and is raised.
+    """
+    try:
+        status = command()
+        sys.stdout.flush()
+        return status
+    except UserError as error:
+        return _told(error)
+    except BrokenPipeError:
+        _silence(sys.stdout)
+        return CLOSED_PIPE
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            if error.filename is None:
+                _silence(sys.stdout)  # what it holds back would fail again as Python ends
+            return _told(cannot_write(_name(error.filename or "its output"), error))
+        if error.filename is None:  # no mistake of the user's: let it be seen whole
+            raise
+        return _told(f"{_name(error.filename)}: {error.strerror}")
+    except KeyboardInterrupt:
+        print(stopped, file=sys.stderr)
+        return STOPPED
+
+
+def _name(filename: object) -> str:
+    return os.fsdecode(filename) if isinstance(filename, bytes) else str(filename)
+
+
+def _told(sentence: object) -> int:
+    print(f"error: {sentence}", file=sys.stderr)
+    return MISTAKE
+
+
+def _silence(stream) -> None:
+    """Let what is still to be printed go nowhere: Python would fail at it when it ends."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError):  # no file of the system's, as in a test
+        return
