@@ -160,7 +160,6 @@ def test_a_subsample_is_stated(folder, capsys):
         (("compare", "ref.drift.npz", "same.npz", "--by", "Attack"), "no column 'Attack'"),
         (("compare", "ref.drift.npz", "same.npz", "--distances", "cosine"), "'cosine'"),
         (("compare", "ref.drift.npz", "same.npz", "--window", "7d"), "--time"),
-        (("fit", "same.npz", "--output", "absent/ref.npz"), "absent"),
         (("fit", "same.npz", "--output", "r.npz", "--seed", "-1"), "--seed -1"),
         (("compare", "ref.drift.npz", "same.npz", "--max_rows", "-1"), "--max_rows -1"),
         (("compare", "ref.drift.npz", "same.npz", "--draws", "0"), "--draws 0"),
