@@ -8,6 +8,7 @@ line.
 from __future__ import annotations
 
 import difflib
+import uuid
 from io import StringIO
 from pathlib import Path
 
@@ -134,9 +135,12 @@ def load_hparams(
     for key, value in tree.items():
         if not _tag(value):
             tree[key] = proper(key, value)
-    text = StringIO()
+    # A value's own `<` is no reference: HyperPyYAML would look for one in what `!ref` has inserted.
+    bracket, text = uuid.uuid4().hex, StringIO()
+    words = {key: value for key, value in tree.items() if isinstance(value, str)}
+    tree.update({key: value.replace("<", bracket) for key, value in words.items()})
     YAML().dump(tree, text)
-    resolved = resolve_references(StringIO(text.getvalue())).getvalue()
+    resolved = resolve_references(StringIO(text.getvalue())).getvalue().replace(bracket, "<")
     hparams = load_hyperpyyaml(resolved)
     hparams.update({key: proper(key, value) for key, value in hparams.items()})
     _check_choices(hparams, run_options)

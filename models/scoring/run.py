@@ -52,6 +52,7 @@ class Scorer:
     device: str
     world: World
     hparams: dict
+    show_bar: bool = True
 
     def meta(self) -> dict:
         """What a score depends on, written beside the scores."""
@@ -81,7 +82,8 @@ def load_scorer(hparams: dict, run_options: dict) -> Scorer:
             " give a detector checkpoint as --ckpt_path"
         )
     logger.info("%s from %s on %s", hparams["model"], info.path, device)
-    return Scorer(detector.to(device).eval(), info, device, world, hparams)
+    show_bar = not run_options.get("noprogressbar", False)
+    return Scorer(detector.to(device).eval(), info, device, world, hparams, show_bar)
 
 
 def checkpoint_source(hparams: dict) -> str | Path:
@@ -182,7 +184,8 @@ def run_batches(scorer: Scorer, table, sink: Sink, *, done: np.ndarray) -> None:
         prefetch_factor=hparams["prefetch_factor"],
         pin_memory=scorer.device.startswith("cuda"),
     )
-    with progress(sum(map(len, batches)), show=scorer.world.is_main) as bar, torch.inference_mode():
+    show = scorer.show_bar and scorer.world.is_main
+    with progress(sum(map(len, batches)), show=show) as bar, torch.inference_mode():
         for batch in loader:
             for bad in batch.bad:
                 sink.add_skipped(bad.row, "short" if bad.too_short else "error", bad.reason)
@@ -244,7 +247,8 @@ class progress:
     def __enter__(self) -> progress:
         from tqdm import tqdm
 
-        self.bar = tqdm(total=self.total, unit="file", disable=not self.show, dynamic_ncols=True)
+        disable = None if self.show else True  # None: unless this is a terminal
+        self.bar = tqdm(total=self.total, unit="file", disable=disable, dynamic_ncols=True)
         return self
 
     def advance(self, files: int, seconds: float) -> None:

@@ -338,12 +338,13 @@ class DetectorBrain(Brain):
 
     @property
     def _done(self) -> bool:
-        return self.train_stream.finished or self._optimizer_step_limit_exceeded
+        ended = self.train_stream.ended_at(self.state.position)
+        return ended or self._optimizer_step_limit_exceeded
 
     def _match_stream(self) -> None:
         stream, state = self.train_stream, self.state
         fingerprint = stream.fingerprint()
-        if state.fingerprint not in ("", fingerprint):
+        if state.fingerprint not in ("", fingerprint) and not self._done:
             logger.warning(
                 "the training data or batch limits differ from the checkpoint's:"
                 " pass %d starts again from its first batch",

@@ -81,7 +81,7 @@ class TrainLog:
             desc=name,
             initial=done,
             total=done + more,
-            disable=not self.show_bar,
+            disable=None if self.show_bar else True,  # None: unless this is a terminal
             dynamic_ncols=True,
         )
 

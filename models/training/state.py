@@ -46,7 +46,7 @@ class TrainState:
         """Add a row to the validation table and count anew; whether its EER is the lowest yet."""
         row = {
             "validation": len(self.validations) + 1,
-            "pass": self.position.pass_index + 1,
+            "pass": self.position.pass_index + (self.position.micro > 0),  # the one trained on
             "optimizer_step": optimizer_step,
             "lr": lr,
             "train_loss": self.loss_sum / self.row_count if self.row_count else math.nan,

@@ -75,9 +75,9 @@ class TrainStream:
     def micro_per_step(self) -> int:
         return self.world.size * self.accumulation
 
-    @property
-    def finished(self) -> bool:
-        return self.position.pass_index >= self.number_of_passes
+    def ended_at(self, position: Position) -> bool:
+        """Whether no pass is left at `position`."""
+        return position.pass_index >= self.number_of_passes
 
     def pass_batches(self, pass_index: int) -> Batches:
         """The batches of one pass; only the latest pass is kept."""
@@ -91,7 +91,7 @@ class TrainStream:
 
     def __len__(self) -> int:
         """Micro-batches of this rank in the planned segment."""
-        if self.finished:
+        if self.ended_at(self.position):
             return 0
         # The position may be no multiple of the step: another number of ranks may have left it.
         here = self._steps_of(len(self.plan) - self.position.micro)
@@ -117,7 +117,7 @@ class TrainStream:
 
     def _addresses(self) -> Iterator[tuple[int, np.ndarray, tuple]]:
         position, steps = self.position, 0
-        while steps < self.max_steps and position.pass_index < self.number_of_passes:
+        while steps < self.max_steps and not self.ended_at(position):
             batches = self.pass_batches(position.pass_index)
             count = len(batches)
             first = position.micro

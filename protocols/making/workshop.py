@@ -51,7 +51,7 @@ def map_parallel(
     work: Callable[[object], object], jobs: Sequence, *, workers: int, title: str
 ) -> list:
     """`[work(job) for job in jobs]` over processes with a progress bar; `work` must pickle."""
-    bar = {"total": len(jobs), "desc": title, "unit": "job", "leave": False}
+    bar = {"total": len(jobs), "desc": title, "unit": "job", "leave": False, "disable": None}
     if not jobs:
         return []
     workers = min(workers, len(jobs))

@@ -20,6 +20,17 @@ def load(yaml="hparams/mms_300m.yaml", *options, **kwargs):
     return load_hparams(ROOT / yaml, ["--base_path", "/b", *options], objects=False, **kwargs)
 
 
+def test_a_name_with_angle_brackets_is_a_name_and_no_reference(tmp_path):
+    name = "<c>d<exp_name>"
+    words = ["--base_path", f"/b/{name}", "--exp_name", name, "--ckpt_path", f"{name}.ckpt"]
+    hparams, _, resolved = load_hparams(ROOT / "hparams/mms_300m.yaml", words, objects=False)
+    assert hparams["data_folder"] == f"/b/{name}/Data"
+    assert hparams["output_folder"] == f"/b/{name}/Log/exps/exp_mms_300m_{name}"
+    assert hparams["ckpt_path"] == f"{name}.ckpt"
+    (tmp_path / "again.yaml").write_text(resolved)
+    assert load_hparams(tmp_path / "again.yaml", [], objects=False)[0] == hparams
+
+
 @pytest.mark.parametrize("name", MODELS.split())
 def test_every_yaml_loads_and_names_a_known_model(name):
     from models.front_ends.config import CONFIGS

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from hparams.load import load_hparams
 from models.distributed import World
 from models.training.run import build_brain, make_train_stream, make_valid_stream, open_protocols
@@ -47,6 +49,24 @@ def make_run(corpus: Path, base: Path, yaml: str = "hparams/w2v_tiny.yaml", **op
         make_train_stream(hparams, train, world, "cpu"),
         make_valid_stream(hparams, valid, world, "cpu"),
     )
+
+
+class Killed(BaseException):
+    """What no handler takes for an error."""
+
+
+def killed_run(brain, train, valid, at: str) -> None:
+    """Train until `save_last(at)` has saved."""
+    original = brain.save_last
+
+    def saved(moment):
+        original(moment)
+        if moment == at:
+            raise Killed
+
+    brain.save_last = saved
+    with pytest.raises(Killed):
+        brain.fit_stream(train, valid)
 
 
 def broken_corpus(corpus: Path, folder: Path, *, split: str = "train", rows=(3,)) -> Path:

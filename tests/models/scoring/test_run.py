@@ -288,10 +288,18 @@ def test_loader_workers_change_no_score(corpus, checkpoint):
     assert scores[0] == scores[2]
 
 
-def test_the_progress_bar_shows_files_a_second_and_times_real_time(corpus, checkpoint, capfd):
-    assert main.main(arguments(corpus, checkpoint, max_batch_length=1)) == 0
+@pytest.mark.parametrize(
+    "terminal, words, seen",
+    [(True, [], True), (False, [], False), (True, ["--noprogressbar"], False)],
+)
+def test_the_progress_bar_shows_files_a_second_and_times_real_time(
+    terminal, words, seen, corpus, checkpoint, capfd, monkeypatch
+):
+    """On a terminal, unless told not to; a log file gets none."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    assert main.main(arguments(corpus, checkpoint, max_batch_length=1) + words) == 0
     shown = capfd.readouterr().err
-    assert "10/10" in shown and re.search(r"file/s, \d+ x real time", shown)
+    assert bool(re.search(r"10/10.*file/s, \d+ x real time", shown)) == seen
 
 
 def test_embeddings_of_former_scores_do_not_outlive_them(corpus, checkpoint, caplog):

@@ -159,11 +159,18 @@ def test_a_run_leaves_what_made_it(toy_corpus, tmp_path, monkeypatch):
     assert [row["optimizer_step"] for row in table(tmp_path)] == ["2", "4"]
 
 
-def test_the_bar_shows_loss_rate_and_speed(toy_corpus, tmp_path, capfd):
+def test_the_bar_shows_loss_rate_and_speed(toy_corpus, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     words = toy_arguments(toy_corpus, tmp_path, noprogressbar=False)
     assert main.main(["hparams/w2v_tiny.yaml", *words]) == 0
     shown = capfd.readouterr().err
     assert "loss=" in shown and "lr=" in shown and "audio=" in shown and "train: 100%" in shown
+
+
+def test_no_bar_goes_into_a_log_file(toy_corpus, tmp_path, capfd):
+    words = toy_arguments(toy_corpus, tmp_path, noprogressbar=False)
+    assert main.main(["hparams/w2v_tiny.yaml", *words]) == 0
+    assert "train:" not in capfd.readouterr().err
 
 
 @pytest.fixture

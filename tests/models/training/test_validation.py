@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from support.training import broken_corpus, make_run
+from support.runs import run_main
+from support.training import broken_corpus, killed_run, make_run, toy_arguments
 
 from dataio.schema import UserError
 from metrics.rates import eer
@@ -26,6 +27,61 @@ def test_the_published_eer_picks_the_checkpoint_not_one_logit(toy_corpus, tmp_pa
             labels.append(batch.labels.numpy())
     expected = eer(np.concatenate(scores), np.concatenate(labels)).rate
     assert brain.state.validations[-1]["valid_eer"] == expected
+
+
+LONG = {"optimizer_step_limit": 100, "valid_step": 100}  # neither is reached
+# How a run with n optimiser steps a pass ends -> its options, and (pass, step) of its validations.
+ENDS = {
+    "by passes": (lambda n: {**LONG, "number_of_epochs": 2}, lambda n: [(2, 2 * n)]),
+    "by steps": (lambda n: {**LONG, "optimizer_step_limit": n + 1}, lambda n: [(2, n + 1)]),
+    "by passes, at a validation": (
+        lambda n: {**LONG, "valid_step": n, "number_of_epochs": 2},
+        lambda n: [(1, n), (2, 2 * n)],
+    ),
+    "by passes and steps at once": (
+        lambda n: {"optimizer_step_limit": n, "valid_step": n, "number_of_epochs": 1},
+        lambda n: [(1, n)],
+    ),
+}
+
+
+def steps_in_a_pass(corpus, folder, **options) -> int:
+    _, train, _ = make_run(corpus, folder, **LONG, **options)
+    return len(train.plan)
+
+
+def validations(brain) -> list[tuple[int, int]]:
+    return [(row["pass"], row["optimizer_step"]) for row in brain.state.validations]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_run_validates_once_where_it_ends(end, toy_corpus, tmp_path):
+    options, expected = ENDS[end]
+    steps = steps_in_a_pass(toy_corpus, tmp_path)
+    brain, *streams = make_run(toy_corpus, tmp_path, **options(steps))
+    brain.fit_stream(*streams)
+    assert validations(brain) == expected(steps)
+    again, *streams = make_run(toy_corpus, tmp_path, **options(steps))
+    again.fit_stream(*streams)
+    assert validations(again) == expected(steps), "a run that is done has nothing to validate"
+
+
+@pytest.mark.parametrize("moment", ["trained", "validated"])
+def test_a_run_resumed_at_its_end_validates_once(moment, toy_corpus, tmp_path):
+    options = {**LONG, "number_of_epochs": 1}
+    killed_run(*make_run(toy_corpus, tmp_path, **options), at=moment)
+    brain, *streams = make_run(toy_corpus, tmp_path, **options)
+    brain.fit_stream(*streams)
+    assert validations(brain) == [(1, steps_in_a_pass(toy_corpus, tmp_path))]
+
+
+@pytest.mark.slow
+def test_two_processes_validate_once_where_they_end(toy_corpus, tmp_path):
+    words = toy_arguments(toy_corpus, tmp_path, **LONG, number_of_epochs=2)
+    assert run_main(["hparams/w2v_tiny.yaml", *words], ranks=2) == 0
+    text = (tmp_path / "Log/exps/exp_w2v_tiny_default/exp_log.txt").read_text()
+    (row,) = [line.split()[:2] for line in text.splitlines()[1:]]
+    assert row == ["1", "2"]
 
 
 def test_unreadable_validation_files_are_looked_for_in_the_validation_set(toy_corpus, tmp_path):
