@@ -5,11 +5,11 @@
     python main.py analysis  hparams/mms_300m.yaml ... the same options
     python main.py score     hparams/mms_300m.yaml FILE_OR_FOLDER ... --ckpt_path C [--output S.csv]
 
-The first form post-trains or fine-tunes (`torchrun --nproc-per-node=N main.py ...` on N GPUs), and
-goes on where it was when the output folder exists. `inference` scores a protocol CSV, `analysis`
-also writes embeddings, `score` takes audio files. Every key of hparams/recipe.yaml and every
-SpeechBrain run option (`--device cpu`, `--precision bf16`, `--debug`) can be given as `--key
-value`.
+The first form post-trains or fine-tunes (`torchrun --standalone --nproc-per-node=N main.py ...`),
+and goes on where it was when the output folder exists. `inference` scores a protocol CSV,
+`analysis` also writes embeddings, `score` takes audio files. Every key of hparams/recipe.yaml and
+every SpeechBrain run option (`--device cpu`, `--precision bf16`, `--debug`) can be given as
+`--key value`.
 """
 
 from __future__ import annotations

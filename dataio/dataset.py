@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from dataio.audio import load_waveform
 from dataio.probe import UnreadableAudio, probe
+from dataio.processes import usable_workers
 from dataio.protocol import ProtocolTable
 from dataio.schema import SAMPLE_RATE, UserError
 
@@ -90,6 +91,13 @@ class WaveformBatch:
             draws=self.draws[rows],
         )
 
+    def __reduce__(self) -> tuple:
+        """From a worker by value, through its pipe: a tensor would travel in /dev/shm, of which a
+        container has 64 MB, and a loader that finds it full hangs.
+        """
+        arrays = {name: getattr(self, name).numpy() for name in _TENSORS}
+        return _from_arrays, (arrays, self.ids, self.bad, self.draws)
+
     def to(self, device: torch.device | str, non_blocking: bool = False) -> WaveformBatch:
         return self._mapped(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
@@ -97,8 +105,15 @@ class WaveformBatch:
         return self._mapped(lambda tensor: tensor.pin_memory())
 
     def _mapped(self, change: Callable[[torch.Tensor], torch.Tensor]) -> WaveformBatch:
-        names = ("waveforms", "lengths", "labels", "rows")
-        return replace(self, **{name: change(getattr(self, name)) for name in names})
+        return replace(self, **{name: change(getattr(self, name)) for name in _TENSORS})
+
+
+_TENSORS = ("waveforms", "lengths", "labels", "rows")
+
+
+def _from_arrays(arrays: dict[str, np.ndarray], ids, bad, draws) -> WaveformBatch:
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    return WaveformBatch(**tensors, ids=ids, bad=bad, draws=draws)
 
 
 def draw_piece(
@@ -258,6 +273,7 @@ class BatchLoader:
         prefetch_factor: int = 4,
     ):
         self._keys = _Keys()
+        num_workers = usable_workers(num_workers)
         self._loader = DataLoader(
             _Loading(dataset),
             sampler=self._keys,

@@ -18,6 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dataio.processes import usable_workers
 from dataio.schema import UserError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def map_in_order(
     jobs = iter(jobs)
     begin = list(islice(jobs, 2))
     jobs = chain(begin, jobs)
-    if workers <= 1 or len(begin) < 2:
+    if workers <= 1 or len(begin) < 2 or not usable_workers(workers):
         for kept, job in jobs:
             yield kept, function(job)
         return
@@ -92,7 +93,7 @@ def apply_to_column(
     column: pandas.Series, function: Callable[[Any], Any], *, workers: int
 ) -> pandas.Series:
     """`column.apply(function)`, by pandarallel where there is enough of it to share out."""
-    if workers <= 1 or len(column) < 4 * workers:
+    if workers <= 1 or len(column) < 4 * workers or not usable_workers(workers):
         return column.apply(function)
     from pandarallel import pandarallel
 

@@ -1,7 +1,15 @@
-"""What all tests share: a corpus of seconds, made once."""
+"""What all tests share: a corpus of seconds, made once, and the question for what a test needs."""
 
 import pytest
 from support.corpus import make_corpus
+from support.needs import missing, must_be_there
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    for need in (need for mark in item.iter_markers("needs") for need in mark.args):
+        if reason := missing(need):
+            (pytest.fail if must_be_there(need) else pytest.skip)(reason)
 
 
 @pytest.fixture(scope="session")

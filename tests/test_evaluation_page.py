@@ -2,15 +2,15 @@
 
 import html
 import re
-import shutil
 import subprocess
 
 import numpy as np
 import pytest
+from support.needs import find_chromium
 
 import evaluation
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+BROWSER = find_chromium()
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
     "--disable-background-networking", "--virtual-time-budget=3000",
@@ -33,7 +33,7 @@ document.getElementById("f").onload = (event) => {{
 """
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine"),
+    pytest.mark.needs("chromium"),
 ]
 
 

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import torch
 from support.corpus import make_corpus
-from support.pages import ROOT, commands, page, section
+from support.pages import DOCS, ROOT, commands, lines, page, section
 
 import evaluation
 import main
@@ -96,6 +96,13 @@ def test_the_training_commands_name_keys_and_models_that_exist():
     assert len(training) >= 4
     for yaml, *options in training:
         assert load_hparams(ROOT / yaml, options, objects=False)
+
+
+def test_a_second_job_on_the_host_finds_a_port_of_its_own():
+    """Without these words torchrun takes port 29500, and the second job ends in a traceback."""
+    found = [line for path in DOCS.glob("*.md") for line in lines(path.read_text(), "torchrun ")]
+    assert len(found) >= 3
+    assert all(" --standalone " in line or " --master-port=$PORT " in line for line in found)
 
 
 def test_every_cell_of_the_fine_tuning_table_is_a_command():

@@ -63,10 +63,10 @@ def _fairseq_classes() -> types.SimpleNamespace:
     try:
         from fairseq.models.hubert import hubert
         from fairseq.models.wav2vec import wav2vec2
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # OSError: it wants a semaphore, in /dev/shm
         raise UserError(
             f"ssl_engine 'fairseq' needs the fairseq package, which does not import ({error}): "
-            "set ssl_engine to 'native', or install it with 'bash install.sh'"
+            "set ssl_engine to 'native', or install it with 'bash install.sh --with fairseq'"
         ) from error
     finally:
         logging.disable(previous)

@@ -32,7 +32,9 @@ PLAIN = (bool, int, float, str, list, dict, type(None))  # what a YAML holds bes
 def train(hparams: dict, run_options: dict, resolved_yaml: str) -> int:
     """Post-train or fine-tune as the YAML says; goes on where an earlier run ended."""
     if run_options.get("data_parallel_backend"):
-        raise UserError("data_parallel_backend is not supported: use torchrun --nproc-per-node=N")
+        raise UserError(
+            "data_parallel_backend is not supported: use torchrun --standalone --nproc-per-node=N"
+        )
     device = choose_device(run_options.get("device"))
     world = join_world(
         backend=run_options.get("distributed_backend"),

@@ -71,7 +71,8 @@ def require_world() -> ModuleType:
         import pyworld
     except ImportError as error:
         raise UserError(
-            f"WORLD copy-synthesis needs the Python package pyworld ({error}): pip install pyworld"
+            f"WORLD copy-synthesis needs the Python package pyworld ({error}): install it with"
+            " 'bash install.sh --with corpora'"
         ) from None
     return pyworld
 

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from dataio.probe import probe
+from dataio.processes import usable_workers
 from dataio.schema import COLUMNS, SAMPLE_RATE, Row, UserError
 from dataio.whole_files import whole_file, write_sound, write_text
 from protocols.corpus import Corpus, row_of
@@ -55,7 +56,7 @@ def map_parallel(
     if not jobs:
         return []
     workers = min(workers, len(jobs))
-    if workers <= 1:
+    if workers <= 1 or not usable_workers(workers):
         return [work(job) for job in tqdm(jobs, **bar)]
     # Fresh processes: a fork of a parent with running threads (torch's, say) may hang.
     with ProcessPoolExecutor(

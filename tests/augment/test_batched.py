@@ -41,8 +41,7 @@ def test_longer_filters_need_no_other_code():
     assert_rows_equal(4, "cpu", {LNL: {**DEFAULTS[LNL], "maxCoeff": 500, "N_f": 3}})
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.needs("cuda")
 @pytest.mark.parametrize("algo", sorted(SERIES))
 def test_each_row_comes_out_as_it_does_alone_on_a_gpu(algo):
     assert_rows_equal(algo, "cuda")

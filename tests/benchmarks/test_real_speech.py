@@ -1,16 +1,13 @@
 """The real-speech table: each cell compares the fakes and the people it says it does."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.real_speech import Trials, attack_table, language_table, read_trials, slice_eer
 from dataio.schema import COLUMNS
-from protocols.making.asterisk_prompts import APT_LINE, SOUNDS_FOLDER
 
 
 @pytest.fixture
@@ -83,12 +80,10 @@ def test_seen_is_what_the_training_protocol_holds(tmp_path):
     assert trials.seen_attacks == {"tts"} and trials.seen_languages == {"EN"}
 
 
-@pytest.mark.real_speech
+@pytest.mark.needs("speech", "pyworld")
 @pytest.mark.slow
 def test_the_command_makes_trains_scores_and_prints_the_tables(tmp_path):
     """The main job on human speech: better than chance on the fakes it was trained with."""
-    if not (any(Path(SOUNDS_FOLDER).glob("en_*/*.g722")) or os.environ.get("CI")):
-        pytest.skip(f"real speech is not installed: {APT_LINE}")
     command = [sys.executable, "-m", "benchmarks.real_speech", "--folder", str(tmp_path), "--quick"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]

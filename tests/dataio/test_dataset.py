@@ -256,6 +256,7 @@ def test_batches_come_in_the_order_of_their_keys(table):
     assert [batch.rows.tolist() for batch in loaded] == [row.tolist() for row in rows]
 
 
+@pytest.mark.needs("workers")
 def test_workers_stay_from_pass_to_pass_and_end_with_the_loader(table):
     before = {process.pid for process in multiprocessing.active_children()}
 
@@ -273,6 +274,7 @@ def test_workers_stay_from_pass_to_pass_and_end_with_the_loader(table):
     assert not workers()
 
 
+@pytest.mark.needs("workers")
 def test_keys_reach_workers_one_by_one(table):
     """Ten thousand batches are asked for; only as many keys are drawn as are loaded ahead."""
     drawn = []
@@ -315,6 +317,7 @@ def dying(waveform, rng):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.needs("workers")
 def test_a_killed_worker_is_one_sentence(table):
     dataset = training(table, augmentation=dying)
     with pytest.raises(LoaderError, match="a loader worker died .* fewer num_workers") as error:
@@ -322,6 +325,7 @@ def test_a_killed_worker_is_one_sentence(table):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.needs("workers")
 @pytest.mark.slow  # a new process imports torch
 def test_a_spawned_worker_maps_the_table_anew(table):
     context = multiprocessing.get_context("spawn")

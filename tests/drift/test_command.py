@@ -7,7 +7,6 @@ import html
 import json
 import re
 import resource
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.drift_world import META, World
+from support.needs import find_chromium
 
 from dataio.schema import COLUMNS
 from drift.__main__ import main
@@ -323,11 +323,9 @@ document.title = JSON.stringify({page: page.scrollWidth, tables});
 
 
 @pytest.mark.slow
+@pytest.mark.needs("chromium")
 @pytest.mark.parametrize("width", [1280, 400])
 def test_report_and_its_tables_fit_the_browser_window(report, tmp_path, width):
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("chromium is not installed")
     (tmp_path / "page.html").write_text(report.read_text().replace("</body>", PROBE))
     # a window narrower than 500 is not given, a frame is
     (tmp_path / "frame.html").write_text(
@@ -335,7 +333,7 @@ def test_report_and_its_tables_fit_the_browser_window(report, tmp_path, width):
         "document.title = frames[0].document.title</script>"
     )
     done = subprocess.run(
-        [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+        [find_chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
          "--disable-background-networking", f"--user-data-dir={tmp_path / 'profile'}",
          "--allow-file-access-from-files", "--window-size=1400,1000", "--dump-dom",
          (tmp_path / "frame.html").as_uri()],

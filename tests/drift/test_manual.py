@@ -99,7 +99,7 @@ def test_the_cron_line_mails_that_it_could_not_start(tmp_path, shell):
 
 
 @pytest.mark.slow
-@pytest.mark.real_speech
+@pytest.mark.needs("speech", "pyworld")
 def test_the_commands_run_on_real_speech(real_speech, monkeypatch, capsys):
     monkeypatch.chdir(real_speech)
     for words in COMMANDS:

@@ -1,26 +1,11 @@
 """Audio, weights and engines for the tests of the front ends."""
 
-import importlib.util
-
 import pytest
 import torch
 
 from models.detector import build_detector
 
 RANDOM_DROPS = ("dropout", "attention_dropout", "activation_dropout", "layerdrop", "dropout_input")
-
-
-def pytest_collection_modifyitems(items):
-    if importlib.util.find_spec("fairseq"):
-        return
-    skip = pytest.mark.skip(reason="the optional fairseq package is not installed")
-    for item in items:
-        if "needs_fairseq" in item.keywords:
-            item.add_marker(skip)
-
-
-def pytest_configure(config):
-    config.addinivalue_line("markers", "needs_fairseq: compares with the optional reference engine")
 
 
 @pytest.fixture(autouse=True)

@@ -118,7 +118,7 @@ def test_both_names_of_a_normalised_weight_are_read(tmp_path, weights):
     assert_filled(load(tmp_path / "new.ckpt")[0], weights)
 
 
-@pytest.mark.needs_fairseq
+@pytest.mark.needs("fairseq")
 def test_weights_go_round_between_the_engines(tmp_path, weights, batch):
     torch.save(weights, tmp_path / "a.ckpt")
     fairseq, _ = load_detector(NAME, tmp_path / "a.ckpt", engine="fairseq")

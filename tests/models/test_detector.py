@@ -15,7 +15,8 @@ from models.front_ends.config import CONFIGS, TINY_MODELS
 from models.front_ends.fairseq_engine import _fairseq_classes
 from models.front_ends.interface import UNUSED
 
-ENGINES = ["native", pytest.param("fairseq", marks=pytest.mark.needs_fairseq)]
+NEEDS_FAIRSEQ = pytest.mark.needs("fairseq")
+ENGINES = ["native", pytest.param("fairseq", marks=NEEDS_FAIRSEQ)]
 LENGTHS = [16_000, 9_000, 2_345, 720, 400, 120]
 
 
@@ -201,12 +202,10 @@ def test_bf16_autocast_scores_and_trains(name, engine, detector, batch):
     assert all(p.grad.isfinite().all() for p in module.detection_parameters())
 
 
-@pytest.mark.gpu
+@pytest.mark.needs("cuda")
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("name", TINY_MODELS)
 def test_cuda_agrees_with_the_cpu_and_autocast_stays_near(name, dtype, detector, batch):
-    if not torch.cuda.is_available():
-        pytest.skip("needs a CUDA device")
     module = detector(name).eval()
     waveforms, lengths = batch([16_000, 9_000])
     with torch.no_grad():
@@ -268,7 +267,10 @@ main(*sys.argv[1:])
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "engine"),
-    [("w2v_tiny", "native"), pytest.param("w2v_tiny", "fairseq", marks=pytest.mark.needs_fairseq)],
+    [
+        ("w2v_tiny", "native"),
+        pytest.param("w2v_tiny", "fairseq", marks=pytest.mark.needs("fairseq")),
+    ],
 )
 def test_ddp_trains_with_layerdrop_and_without_searching_for_unused_parameters(name, engine):
     with socket.socket() as probe:

@@ -1,10 +1,8 @@
 """The real-speech corpus: its plan on made-up packages, and the whole of it where they exist."""
 
 import csv
-import os
 import shutil
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -177,11 +175,6 @@ def test_a_missing_engine_is_named_with_the_line_that_installs_it(tmp_path, monk
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    installed = all(map(shutil.which, tts.ENGINES)) and any(
-        Path(asterisk_prompts.SOUNDS_FOLDER).glob("en_*/*.g722")
-    )
-    if not installed and not os.environ.get("CI"):
-        pytest.skip(f"real speech is not installed: {APT_LINE}")
     folder = tmp_path_factory.mktemp("asterisk")
     assert make(folder, "--limit", "10") == 0
     return folder
@@ -202,7 +195,7 @@ def read(folder):
     return rows
 
 
-@pytest.mark.real_speech
+@pytest.mark.needs("speech", "pyworld")
 @pytest.mark.slow
 def test_the_corpus_is_complete_and_its_columns_filled(corpus):
     rows = read(corpus)
@@ -226,7 +219,7 @@ def test_the_corpus_is_complete_and_its_columns_filled(corpus):
     assert len(speakers) == 5  # the copies carry their source's name
 
 
-@pytest.mark.real_speech
+@pytest.mark.needs("speech", "pyworld")
 @pytest.mark.slow
 def test_level_and_silence_do_not_tell_the_classes_apart(corpus):
     found = {"real": [], "fake": []}
@@ -242,7 +235,7 @@ def test_level_and_silence_do_not_tell_the_classes_apart(corpus):
         assert ks_2samp(real[:, column], fake[:, column]).pvalue > 0.01, name
 
 
-@pytest.mark.real_speech
+@pytest.mark.needs("speech", "pyworld")
 @pytest.mark.slow
 def test_a_file_made_again_has_the_same_bytes(corpus):
     files = sorted((corpus / "Data").rglob("*.flac"))

@@ -18,10 +18,11 @@ def speech():
     return voice.synthesise(speaker, tracks, rng)
 
 
-@pytest.fixture(params=sorted(VOCODERS))
+NEEDS = {"world": [pytest.mark.needs("pyworld")]}
+
+
+@pytest.fixture(params=[pytest.param(v, marks=NEEDS.get(v, ())) for v in sorted(VOCODERS)])
 def vocoder(request):
-    if request.param == "world":
-        pytest.importorskip("pyworld")
     return VOCODERS[request.param]
 
 
@@ -98,7 +99,7 @@ def test_minimum_phase_keeps_the_magnitude_and_puts_the_energy_first():
 
 def test_without_pyworld_the_error_names_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyworld", None)
-    with pytest.raises(UserError, match="pip install pyworld"):
+    with pytest.raises(UserError, match="bash install.sh --with corpora"):
         vocoders.world(np.zeros(1600), np.random.default_rng(0))
 
 

@@ -31,6 +31,7 @@ def test_results_come_in_the_order_of_the_jobs(workers):
     assert found == [(f"job {n}", n * n) for n in range(20)]
 
 
+@pytest.mark.needs("workers")
 def test_jobs_are_taken_only_as_far_ahead_as_the_window():
     taken = []
     stream = map_in_order(slow_for_even, jobs(1000, taken), workers=2)
@@ -40,6 +41,7 @@ def test_jobs_are_taken_only_as_far_ahead_as_the_window():
     assert len(taken) <= 2 * JOBS_UNDER_WAY + 2
 
 
+@pytest.mark.needs("workers")
 def test_a_worker_that_dies_is_a_sentence():
     with pytest.raises(UserError, match="--workers 1"):
         list(map_in_order(die, jobs(5, []), workers=2))

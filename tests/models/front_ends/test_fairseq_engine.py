@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from models.detector import build_detector
 from models.front_ends.config import CONFIGS, TINY_MODELS
 
-pytestmark = pytest.mark.needs_fairseq
+pytestmark = pytest.mark.needs("fairseq")
 FULL_SIZE = pytest.param("w2v_small", marks=pytest.mark.slow)
 LENGTHS = [12_000, 7_321, 400, 9_999]
 

@@ -10,7 +10,7 @@ from support.training import make_run
 
 from models.detector import build_detector
 
-fairseq = pytest.importorskip("fairseq", reason="the optional fairseq package is not installed")
+pytestmark = pytest.mark.needs("fairseq")
 NO_DROPS = {
     "dropout": 0.0,
     "attention_dropout": 0.0,

@@ -104,6 +104,26 @@ def test_torchrun_over_two_nodes(toy_corpus, tmp_path):
     assert len(table(tmp_path)) == 1
 
 
+@pytest.mark.slow
+def test_two_torchrun_jobs_share_a_host(toy_corpus, tmp_path):
+    """As the manual writes them; the second found its port taken."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=1"]
+    jobs = []
+    for name in ("one", "two"):
+        words = toy_arguments(toy_corpus, tmp_path / name, optimizer_step_limit=2)
+        jobs.append(
+            subprocess.Popen(
+                [*command, "main.py", "hparams/w2v_tiny.yaml", *words],
+                cwd=ROOT,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    errors = [job.communicate(timeout=240)[1] for job in jobs]
+    assert [job.returncode for job in jobs] == [0, 0], errors
+
+
 COUNT_THREADS_AT_EXIT = """
 import atexit, os, sys
 
@@ -118,7 +138,7 @@ sys.exit(main.main(sys.argv[1:]))
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="the names of threads are read from /proc")
+@pytest.mark.needs("proc")  # where the names of threads are read
 def test_a_distributed_run_ends_its_group_before_the_interpreter(toy_corpus, tmp_path):
     """A group thread outliving it now and then turns a finished run into an abort."""
     place = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
