@@ -10,8 +10,9 @@ import numpy as np
 
 from augment.codecs import resample
 from augment.settings import Interval, span, text
-from dataio.rows import check_header, csv_rows, open_text
+from dataio.rows import csv_rows, open_rows
 from dataio.schema import SAMPLE_RATE, UserError, resolve_path
+from dataio.text_cells import check_header
 
 MAX_RESPONSE_SECONDS = 4.0  # of a room impulse response; the longest halls decay in it
 
@@ -42,7 +43,7 @@ class Recordings:
 
 
 def _listed(csv_path: str, data_folder: str) -> tuple[str, ...]:
-    with open_text(csv_path) as lines:
+    with open_rows(csv_path) as lines:
         rows = csv_rows(lines, csv_path)
         _, header = next(rows, (1, []))
         check_header(header, ("Path",), csv_path)

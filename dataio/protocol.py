@@ -320,15 +320,16 @@ def _save_array(path: Path, values: np.ndarray) -> None:
 def _blocks(csv_path: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """The CSV's needed columns as text, a few megabytes at a time."""
     needed = [name for name in ("ID", "Label", "Duration", "Path") if name in columns]
-    yield from pa.csv.open_csv(
-        csv_path,
-        read_options=pa.csv.ReadOptions(block_size=_BLOCK_BYTES),
-        convert_options=pa.csv.ConvertOptions(
-            include_columns=needed,
-            column_types=dict.fromkeys(needed, pa.string()),
-            null_values=[],
+    read, convert = (
+        pa.csv.ReadOptions(block_size=_BLOCK_BYTES),
+        pa.csv.ConvertOptions(
+            include_columns=needed, column_types=dict.fromkeys(needed, pa.string()), null_values=[]
         ),
     )
+    try:
+        yield from pa.csv.open_csv(csv_path, read_options=read, convert_options=convert)
+    except OSError as error:  # a .gz that is cut off
+        raise _Faulty(error) from error
 
 
 def _checked(block: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:

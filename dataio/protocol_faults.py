@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-import math
 import os
 from collections.abc import Iterator
 
 from dataio.schema import COLUMNS, UNLABELLED, UserError, label_to_int
+from dataio.text_cells import UNREADABLE, open_text, seconds_of
+from dataio.text_cells import check_header as check_columns
 
 _NEEDED = ("ID", "Path")
 _NEEDED_IN_TRAINING = ("ID", "Label", "Duration", "Path")
@@ -25,6 +26,8 @@ def check_header(csv_path: str, *, require_labels: bool) -> list[str]:
     if os.path.getsize(csv_path) == 0:
         raise UserError(f"{csv_path} is empty: its first line has to name the columns")
     _, columns = next(_records(csv_path), (1, []))
+    check_columns(columns, COLUMNS, csv_path)
+    check_columns(columns, columns, csv_path)  # none twice, known or not
     needed = _NEEDED_IN_TRAINING if require_labels else _NEEDED
     missing = [name for name in needed if name not in columns]
     if missing:
@@ -32,9 +35,6 @@ def check_header(csv_path: str, *, require_labels: bool) -> list[str]:
             f"{csv_path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}: "
             f"the first line has to read {','.join(COLUMNS)}"
         )
-    repeated = sorted({name for name in columns if columns.count(name) > 1})
-    if repeated:
-        raise UserError(f"{csv_path} names the column {repeated[0]} twice: remove one")
     return columns
 
 
@@ -78,11 +78,7 @@ def _check_duration(row: dict[str, str], where: str, required: bool) -> None:
     word = row.get("Duration", "-")
     if word in ("-", "") and not required:
         return
-    try:
-        seconds = float(word)
-    except ValueError:
-        seconds = math.nan
-    if not (math.isfinite(seconds) and seconds > 0):
+    if not seconds_of(word) > 0:
         raise UserError(
             f"{where} has the duration {word!r}: expected seconds above 0, so probe the file anew "
             "or remove the row"
@@ -91,7 +87,7 @@ def _check_duration(row: dict[str, str], where: str, required: bool) -> None:
 
 def _records(csv_path: str) -> Iterator[tuple[int, list[str]]]:
     """(line number, cells) of every line that is not blank; raises `UserError` for broken text."""
-    with open(csv_path, encoding="utf-8-sig", newline="") as file:
+    with open_text(csv_path) as file:
         reader = csv.reader(file)
         try:
             for cells in reader:
@@ -102,7 +98,7 @@ def _records(csv_path: str) -> Iterator[tuple[int, list[str]]]:
                 f"{csv_path}, line {_line_not_utf8(csv_path)}, is not UTF-8 text: save the file as "
                 "UTF-8"
             ) from error
-        except csv.Error as error:
+        except (*UNREADABLE, csv.Error) as error:
             raise UserError(
                 f"{csv_path}, line {reader.line_num}, is no CSV text ({error}): make the protocol "
                 "anew"
@@ -111,7 +107,7 @@ def _records(csv_path: str) -> Iterator[tuple[int, list[str]]]:
 
 def _line_not_utf8(csv_path: str) -> int:
     """The first line with a byte that is not UTF-8; the csv reader is a block ahead of its own."""
-    with open(csv_path, encoding="utf-8", errors="surrogateescape") as file:
+    with open_text(csv_path, errors="surrogateescape") as file:
         return next(n for n, line in enumerate(file, 1) if _has_stray_byte(line))
 
 

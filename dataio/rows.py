@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import IO
 
 from dataio.schema import COLUMNS, LABELS, ROOT, UNLABELLED, UserError
+from dataio.text_cells import check_header, open_text, seconds_of
 
 REQUIRED = ("ID", "Label", "Duration", "SampleRate", "Path", "AudioChannel")
 PROPORTIONS = ("train", "valid", "test", "-", "")
 ID, LABEL, DURATION, RATE, PATH, ATTACK, SPEAKER, PROPORTION, CHANNELS, _, _, LANGUAGE = range(12)
 
 
-def open_text(path: str | os.PathLike) -> IO[str]:
-    """A CSV as text: a byte-order mark is passed over, names that are not UTF-8 survive."""
+def open_rows(path: str | os.PathLike) -> IO[str]:
+    """A CSV as text: names that are not UTF-8 survive."""
     if not os.path.isfile(path):
         raise UserError(f"no file {path}: expected a protocol CSV")
-    return open(path, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    return open_text(path, errors="surrogateescape")
 
 
 def read_rows(path: str | os.PathLike) -> Iterator[tuple[int, list[str], str | None]]:
@@ -30,7 +32,7 @@ def read_rows(path: str | os.PathLike) -> Iterator[tuple[int, list[str], str | N
     commas (another column order, quoted cells). Raises `UserError` for a header or a row that is
     no protocol's.
     """
-    with open_text(path) as file:
+    with open_rows(path) as file:
         number, header = next(csv_rows(file, path), (1, []))
         places = _places(header, path)
         is_plain = tuple(header) == COLUMNS
@@ -78,20 +80,6 @@ def csv_rows(
         yield number + reader.line_num - 1, cells
 
 
-def check_header(header: list[str], known: Iterable[str], path: str | os.PathLike) -> None:
-    """Refuse a header of which a part would silently not be read.
-
-    That is one with a `known` column twice, or with one that is written in other capitals.
-    """
-    header = [name.strip() for name in header]
-    for column in known:
-        if header.count(column) > 1:
-            raise UserError(f"the header of {path} has two columns {column!r}: leave one out")
-        for name in header:
-            if column not in header and name.lower() == column.lower():
-                raise UserError(f"the header of {path} has {name!r}: write {column!r}")
-
-
 def _places(header: list[str], path: str | os.PathLike) -> list[int | None]:
     check_header(header, COLUMNS, path)
     missing = [name for name in REQUIRED if name not in header]
@@ -100,12 +88,15 @@ def _places(header: list[str], path: str | os.PathLike) -> list[int | None]:
     return [header.index(name) if name in header else None for name in COLUMNS]
 
 
-def seconds_of(cells: list[str], where: str) -> float:
-    """The Duration cell in seconds; `UserError` if it is no number."""
-    try:
-        return float(cells[DURATION])
-    except ValueError:
-        raise UserError(f"Duration {cells[DURATION]!r} in {where} is no number") from None
+def duration_of(cells: list[str], where: str) -> float:
+    """The Duration cell in seconds, no number above 0 for a row without audio (-1, `nan`).
+
+    Raises `UserError` for what is no number of seconds.
+    """
+    text = cells[DURATION]
+    if math.isnan(seconds := seconds_of(text)) and text.strip().lower() != "nan":
+        raise UserError(f"Duration {text!r} in {where} is no number of seconds")
+    return seconds
 
 
 def check_words(cells: list[str], where: str) -> None:

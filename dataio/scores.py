@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from dataio.schema import FAKE, REAL, UNKNOWN, UNLABELLED, UserError
+from dataio.text_cells import UNREADABLE, check_header, number_of, open_text
 from dataio.whole_files import whole_file
 
 HEADER = ["ID", "Score", "Label"]
@@ -91,7 +92,7 @@ def read_meta(path: str | os.PathLike) -> dict:
     model, checkpoint_sha256, engine, precision, sample_rate, toolkit_version."""
     import json
 
-    beside = Path(path).with_suffix(".meta.json")
+    beside = Path(os.fspath(path).removesuffix(".gz")).with_suffix(".meta.json")
     try:
         meta = json.loads(beside.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -127,6 +128,8 @@ def read_table(path: str | os.PathLike, columns: Iterable[str]):
         )
     except pa.ArrowInvalid:
         return None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error}): write it again") from error
 
 
 def subset_index(ids: np.ndarray) -> tuple[list[str], np.ndarray]:
@@ -155,7 +158,7 @@ def diagnose(
     row_fault = row_fault or _row_fault
     faults: dict[str, list[str]] = {}
     first_line: dict[str, int] = {}
-    with open(path, encoding="utf-8-sig", errors="replace", newline="") as stream:
+    with open_text(path, errors="replace") as stream:
         reader = csv.reader(stream)
         header = next(reader, [])
         places = [header.index(name) for name in columns]
@@ -188,11 +191,8 @@ def _lines(lines: list[str]) -> str:
 def _row_fault(key: str, score: str, label: str) -> tuple[str, str]:
     """(fault, ""), or ("", ID) for a row that can be measured."""
     bracketed = score.startswith("[") and score.endswith("]")
-    try:
-        logits = [float(part) for part in score[1:-1].split(",")] if bracketed else []
-    except ValueError:
-        logits = []
-    if len(logits) != 2:
+    logits = [number_of(part) for part in score[1:-1].split(",")] if bracketed else []
+    if len(logits) != 2 or None in logits:
         return "a Score that is not the list [fake_logit, real_logit]", ""
     if not all(math.isfinite(logit) for logit in logits):
         return "a Score that is NaN or infinite", ""
@@ -205,10 +205,11 @@ def _row_fault(key: str, score: str, label: str) -> tuple[str, str]:
 
 def _check_header(path: str | os.PathLike, columns: list[str]) -> None:
     try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
+        with open_text(path) as stream:
             found = next(csv.reader(stream), [])
-    except (OSError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{path} cannot be read as UTF-8 text: {error}") from error
+    check_header(found, columns, path)
     missing = [name for name in columns if name not in found]
     if missing:
         raise UserError(
@@ -295,7 +296,7 @@ def named_lines(path: str | os.PathLike, ids: Iterable[str]) -> str:
     """
     ids = list(ids)
     wanted, found = set(ids), []
-    with open(path, encoding="utf-8-sig", errors="replace", newline="") as stream:
+    with open_text(path, errors="replace") as stream:
         reader = csv.reader(stream)
         for cells in reader:
             cells = [cell.strip() for cell in (cells[0].split() if len(cells) == 1 else cells)]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dataio.schema import UserError
+from dataio.text_cells import UNREADABLE, check_header, open_text
 from drift.embeddings import EmbeddingSet
 
 SIGNAL_COLUMNS = ("Duration", "SampleRate", "AudioEncoding", "Path")
@@ -34,10 +35,10 @@ def read_columns(
     found = np.zeros(len(ids), dtype=bool)
     for path in paths:
         try:
-            with path.open(newline="", encoding="utf-8-sig") as stream:
+            with open_text(path) as stream:
                 reader = csv.DictReader(stream)
                 found |= _collect(reader, path, place, {*names, *optional}, table)
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+        except (*UNREADABLE, csv.Error) as error:
             raise UserError(f"{path} cannot be read as a protocol: {error}") from error
     listed = ", ".join(str(path) for path in paths)
     _refuse_missing(ids[~found], len(ids), f"row in {listed}")
@@ -62,7 +63,8 @@ def _refuse_missing(missing: np.ndarray, total: int, what: str) -> None:
 
 def _collect(reader, path, place, wanted, table) -> np.ndarray:
     """(N,) bool: the IDs of this protocol; its cells of the wanted columns go into the table."""
-    header = reader.fieldnames or []
+    header = list(reader.fieldnames or [])
+    check_header(header, ("ID", *wanted), path)
     if "ID" not in header:
         raise UserError(f"{path} has no column 'ID': its columns are {', '.join(header)}")
     present = [name for name in header if name in wanted]

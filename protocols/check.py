@@ -28,6 +28,7 @@ from dataio.rows import (
     read_rows,
 )  # fmt: skip
 from dataio.schema import LABELS, ROOT, UNLABELLED, UserError, resolve_path
+from dataio.text_cells import seconds_of
 from dataio.whole_files import refuse_folder, write_text
 from protocols.findings import Findings
 
@@ -248,10 +249,7 @@ class Check:
 
 
 def _is_positive(text: str) -> bool:
-    try:
-        return float(text) > 0
-    except ValueError:
-        return False
+    return seconds_of(text) > 0
 
 
 def _silent_peak() -> float:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import mmap
 from array import array
 from dataclasses import dataclass, field
 
-from dataio.rows import ID, PATH, PROPORTION, check_words, plain_path, read_rows, seconds_of
+from dataio.rows import ID, PATH, PROPORTION, check_words, duration_of, plain_path, read_rows
 from protocols.tally import Kinds
 
 
@@ -36,8 +35,8 @@ def read_file(path, is_test: bool, scratch: io.BufferedWriter, rows: dict, kinds
     for number, cells, line in tqdm(read_rows(path), str(path), unit=" rows", disable=None):
         where = f"{path}, line {number}"
         check_words(cells, where)
-        seconds = seconds_of(cells, where)
-        if not 0 < seconds < math.inf or cells[PATH] in ("", "-"):
+        seconds = duration_of(cells, where)
+        if not seconds > 0 or cells[PATH] in ("", "-"):
             no_audio += 1
             continue
         is_valid = cells[PROPORTION] == "valid"

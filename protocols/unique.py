@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataio.rows import DURATION, ID, LABEL, PATH, PROPORTION, open_text
+from dataio.rows import DURATION, ID, LABEL, PATH, PROPORTION, open_rows
 from dataio.schema import COLUMNS, ROOT, UserError
 from dataio.whole_files import whole_file
 
@@ -47,7 +47,7 @@ def finish(scratch: whole_file, ids: array, outputs: dict[str, Path], summary: S
 
 
 def _rows(scratch: Path) -> Iterator[list[str]]:
-    with open_text(scratch) as file:
+    with open_rows(scratch) as file:
         reader = csv.reader(file)
         next(reader)  # the header
         yield from reader

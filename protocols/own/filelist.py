@@ -10,8 +10,9 @@ from __future__ import annotations
 import argparse
 import os
 
-from dataio.rows import check_header, csv_rows, open_text
+from dataio.rows import csv_rows, open_rows
 from dataio.schema import UserError
+from dataio.text_cells import check_header
 from protocols.build import build_and_report
 from protocols.corpus import Item
 from protocols.own.items import (
@@ -58,7 +59,7 @@ def _rows(source: Source, name: str, columns: list[str]):
     """`(where, {column: text})` of each line of one list."""
     name = os.path.abspath(name)
     if name.endswith(".csv"):
-        with open_text(name) as file:
+        with open_rows(name) as file:
             check_header(next(csv_rows(file, name), (1, []))[1], COLUMNS[:-1], name)
         yield from source.table(name, columns=("path", "label"))
     else:

@@ -276,7 +276,7 @@ def test_several_missing_columns_are_all_named(write_protocol):
 
 def test_a_column_named_twice_is_refused(tmp_path):
     (tmp_path / "p.csv").write_text("ID,Label,Duration,Path,ID\nS-1,real,1.5,a,b\n")
-    assert "names the column ID twice" in refusal(tmp_path / "p.csv")
+    assert "has two columns 'ID'" in refusal(tmp_path / "p.csv")
 
 
 @pytest.mark.parametrize(
