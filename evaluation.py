@@ -6,7 +6,8 @@
     python evaluation.py calibrate DEV.csv --output cal.json   scores to log likelihood ratios
     python evaluation.py fuse DEV_A.csv DEV_B.csv --apply A.csv B.csv --output FUSED.csv
 
-`threshold` is on P(real), default 0.5. Each PREFIX names a subset: the IDs that begin with it.
+`threshold` is on P(real), default 0.5. Each PREFIX names a subset, the text before the first hyphen
+of an ID; one with a hyphen, such as LA-E_1, selects within its subset the IDs that begin with it.
 Score files of ASVspoof 2019, 2021 and 5, Speech-DF-Arena and speech-spoof-bench are read as well.
 """
 
@@ -19,8 +20,8 @@ from dataio.command import run_command
 
 DEFAULT_THRESHOLD = 0.5
 DEFAULT_REPLICATES = 1000
-PHASES = ("progress", "eval", "hidden")
-EXPORTS = ("asvspoof5", "speech_df_arena", "speech_spoof_bench")
+PHASES = ("progress", "eval", "hidden", "hidden1_PA", "hidden2_PA")
+EXPORTS = ("asvspoof5", "asvspoof2021", "speech_df_arena", "speech_spoof_bench")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -127,6 +128,11 @@ def add_key_options(parser) -> None:
         help="labels of score files that hold none; several keys are taken together",
     )
     parser.add_argument("--phase", choices=PHASES, help="of an ASVspoof 2021 key, default eval")
+    parser.add_argument(
+        "--allow_missing",
+        action="store_true",
+        help="measure although trials of the key have no score",
+    )
 
 
 def split_threshold(words: list[str]) -> tuple[float, list[str]]:

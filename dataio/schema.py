@@ -11,6 +11,9 @@ from dataclasses import astuple, dataclass
 SAMPLE_RATE = 16_000  # Hz, what every front end is fed
 REAL, FAKE, UNKNOWN = 1, 0, -1
 LABELS = {"real": REAL, "fake": FAKE}
+# what corpora and other toolkits call the classes; 0 and 1 mean opposite things in them
+FOREIGN_LABELS = dict.fromkeys(("bonafide", "bona-fide", "genuine", "real", "human"), REAL)
+FOREIGN_LABELS |= dict.fromkeys(("spoof", "fake", "deepfake"), FAKE)
 UNLABELLED = ("-", "")  # words of the Label column that mean "not known": scored, never measured
 
 COLUMNS = (
@@ -63,6 +66,14 @@ def label_to_int(word: str, where: str) -> int:
     if word in UNLABELLED:
         return UNKNOWN
     raise UserError(f"unknown label {word!r} in {where}: expected 'real', 'fake' or '-'")
+
+
+def foreign_label(word: str, where: str) -> int:
+    """1 or 0 for a class as corpora and other toolkits write it; `UserError` for another word."""
+    if word in FOREIGN_LABELS:
+        return FOREIGN_LABELS[word]
+    hint = " (0 and 1 mean opposite things in different toolkits)" if word in ("0", "1") else ""
+    raise UserError(f"{where}: label {word!r}{hint}: expected {', '.join(FOREIGN_LABELS)}")
 
 
 def subset_of(utterance_id: str) -> str:

@@ -4,7 +4,7 @@
 |---|---|---|
 | asvspoof5 | tab-separated, header `filename cm-score` | the same with `filename cm-label` |
 | asvspoof2021 | lines `trial score` | `trial_metadata.txt`: trial, bonafide or spoof, phase |
-| asvspoof2019 | lines `trial attack label score` | none needed |
+| asvspoof2019 (read only) | lines `trial attack label score` | none needed |
 | speech_df_arena | lines `file_name score`, or a CSV so headed | CSV `file_name,label` |
 | speech_spoof_bench | lines `utterance_id score` | Parquet `utterance_id,label`, 0 = bonafide |
 
@@ -22,14 +22,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dataio.matching import bare_name
-from dataio.schema import UNKNOWN, UNLABELLED, UserError
-from dataio.score_keys import LABEL_COLUMNS, NAME_COLUMNS, WORDS
+from dataio.matching import bare_name, file_stem
+from dataio.schema import FAKE, FOREIGN_LABELS, REAL, UNKNOWN, UNLABELLED, UserError, foreign_label
+from dataio.score_keys import LABEL_COLUMNS, NAME_COLUMNS
 from dataio.scores import Scores, read_meta, read_scores
-from dataio.text_cells import first_line, header_cells, lines_of_cells
+from dataio.text_cells import first_line, header_cells, lines_of_cells, number_of
 from dataio.whole_files import whole_file
 
-NAMES = {label: word for word, label in WORDS.items()}
+NAMES = {REAL: "bonafide", FAKE: "spoof"}
+ARENA = "speech_df_arena"
 SCORE_COLUMNS = ("cm-score", "cm_score", "score")
 
 
@@ -50,6 +51,11 @@ def write_asvspoof5(path: str | os.PathLike, names: list[str], scores: Scores) -
     _write_lines(path, "\t", names, scores, header="filename\tcm-score\n")
 
 
+def write_pairs(path: str | os.PathLike, names: list[str], scores: Scores) -> None:
+    """Lines `trial score`, as ASVspoof 2021's package and speech-spoof-bench read them."""
+    _write_lines(path, " ", names, scores)
+
+
 def write_speech_df_arena(path: str | os.PathLike, names: list[str], scores: Scores) -> None:
     """Lines `file_name score`, and beside them the protocol CSV `file_name,label` they go with."""
     _write_lines(path, " ", names, scores)
@@ -60,24 +66,37 @@ def write_speech_df_arena(path: str | os.PathLike, names: list[str], scores: Sco
         writer.writerows([name, NAMES[label]] for name, label in labelled if label in NAMES)
 
 
-def write_speech_spoof_bench(path: str | os.PathLike, names: list[str], scores: Scores) -> None:
-    """Lines `utterance_id score`."""
-    _write_lines(path, " ", names, scores)
-
-
 WRITERS = {
     "asvspoof5": write_asvspoof5,
-    "speech_df_arena": write_speech_df_arena,
-    "speech_spoof_bench": write_speech_spoof_bench,
+    "asvspoof2021": write_pairs,
+    ARENA: write_speech_df_arena,
+    "speech_spoof_bench": write_pairs,
 }
 
 
-def own_names(scores: Scores) -> list[str]:
-    """The corpora's own file names: IDs without their subset prefix, which must stay unique."""
-    names = [bare_name(key) for key in scores.ids]
+def own_names(scores: Scores, kind: str) -> list[str]:
+    """The trials' names in a format: those of a foreign file, or IDs without their subset.
+
+    They must be unique and may not tell the label, as IDs of some databases do.
+    """
+    if scores.meta.get("format"):
+        names = list(scores.ids) if kind == ARENA else [file_stem(key) for key in scores.ids]
+    else:
+        names = [bare_name(key) for key in scores.ids]
+        for key, name in zip(scores.ids, names, strict=True):
+            if FOREIGN_LABELS.keys() & name.lower().split("-"):
+                raise UserError(
+                    f"{scores.path}: the ID {key!r} tells the label, which no trial's name may: "
+                    "name the protocol with --protocol, the names are then its Path's"
+                )
+    return unique_names(scores.path, names)
+
+
+def unique_names(path: str, names: list[str]) -> list[str]:
+    """The names, if no two files share one."""
     if len(set(names)) < len(names):
         raise UserError(
-            f"{scores.path}: without the subset prefix IDs repeat: export one subset by its PREFIX"
+            f"{path}: without subset and folders names repeat: export one subset by its PREFIX"
         )
     return names
 
@@ -114,9 +133,10 @@ def _layout(path: str | os.PathLike, first: str) -> _Layout:
     if named is not None and scored is not None:
         kind = "asvspoof5" if header[scored] == "cm-score" else "speech_df_arena"
         return _Layout(kind, len(header), named, scored, labelled, 1, comma)
-    if not comma and len(header) == 2:
+    is_row = bool(header) and number_of(header[-1]) is not None  # else a header not known here
+    if is_row and not comma and len(header) == 2:
         return _Layout("asvspoof2021", 2, 0, 1, None, 0, comma)
-    if not comma and len(header) == 4:
+    if is_row and not comma and len(header) == 4:
         return _Layout("asvspoof2019", 4, 0, 3, 2, 0, comma)
     raise UserError(
         f"{path}, line 1: {first[:60]!r} begins no score file known here: expected "
@@ -150,10 +170,9 @@ def _parsed(path, line: int, cells: list[str], layout: _Layout) -> tuple[str, fl
             f"{path}, line {line}: {len(cells)} cells, but {layout.width} in the first line"
         )
     text = cells[layout.scored]
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise UserError(f"{path}, line {line}: {text!r} is not a number") from error
+    value = number_of(text)
+    if value is None:
+        raise UserError(f"{path}, line {line}: {text!r} is not a number")
     if not math.isfinite(value):
         raise UserError(f"{path}, line {line}: the score is {text}: rescore this file")
     return cells[layout.named], value
@@ -165,6 +184,4 @@ def _inline_label(path, line: int, cells: list[str], layout: _Layout) -> int:
     word = cells[layout.labelled]
     if word in UNLABELLED:
         return UNKNOWN
-    if word not in WORDS:
-        raise UserError(f"{path}, line {line}: label {word!r}: expected bonafide or spoof")
-    return WORDS[word]
+    return foreign_label(word, f"{path}, line {line}")

@@ -1,7 +1,8 @@
 """Labels of score files that hold none: key files of the challenges and of other toolkits.
 
 The key of ASVspoof 2021 says of each trial to which phase it belongs; its evaluation package
-computes over one phase, and so does this.
+computes over one phase, and so does this. In PA the trials of phase `hidden` are two sets, which
+its package keeps apart: untrimmed ones are hidden1_PA, trimmed ones hidden2_PA.
 """
 
 from __future__ import annotations
@@ -9,19 +10,20 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from dataio.matching import matched_rows
-from dataio.schema import FAKE, REAL, UNKNOWN, UserError
+from dataio.schema import FOREIGN_LABELS, UNKNOWN, UserError, foreign_label
 from dataio.scores import Scores, named_lines
 from dataio.text_cells import first_line, header_cells, lines_of_cells
 
-WORDS = {"bonafide": REAL, "spoof": FAKE}
-PHASES = ("progress", "eval", "hidden")
+PHASES = ("progress", "eval", "hidden", "hidden1_PA", "hidden2_PA")
 DEFAULT_PHASE = "eval"
+PA_LABEL = 9  # the place of the label in its key; in those of LA and DF it is 5
+SHOWN = 3  # trials named in one refusal
 NAME_COLUMNS = ("filename", "file_name", "utterance_id", "trial_anon")
 LABEL_COLUMNS = ("cm-label", "cm_label", "label")
 
@@ -37,6 +39,16 @@ class Key:
     phases: np.ndarray
     phase: str
     path: str
+    asked: list[str] = field(default_factory=list)  # score files that were looked up
+    scored: np.ndarray | None = None  # (K,) bool: which trials they hold
+
+    def __post_init__(self) -> None:
+        self.scored = np.zeros(len(self.names), dtype=bool)
+
+    def note(self, path: str, rows: np.ndarray) -> None:
+        """Remember that a score file holds these trials."""
+        self.asked.append(path)
+        self.scored[rows] = True
 
 
 def read_keys(paths: Sequence[str | os.PathLike], phase: str | None = None) -> Key:
@@ -79,6 +91,9 @@ def with_labels(scores: Scores, key: Key, notes: list[str], *, required: bool = 
     """
     rows = matched_rows(scores.ids, key.names, paths=(scores.path, key.path), notes=notes)
     known = rows >= 0
+    key.note(scores.path, rows[known])
+    if required and not known.any() and (scores.labels == UNKNOWN).all():
+        raise UserError(_none_held(scores.path, key, f"{scores.ids[0]!r} there"))
     phases = np.where(known, key.phases[rows], "")
     outside = (phases != "") & (phases != key.phase)
     chosen = phases == key.phase
@@ -99,23 +114,38 @@ def with_labels(scores: Scores, key: Key, notes: list[str], *, required: bool = 
             f"{scores.path} holds no trial of phase {key.phase} ({_counted(phases)}): "
             "choose one with --phase"
         )
-    notes += _phase_notes(scores.path, key, phases, outside)
-    if not known.any():
-        notes.append(f"{key.path} holds none of the files of {scores.path}")
+    if outside.any():
+        notes.append(
+            f"{int(outside.sum())} rows of {scores.path} are not of phase {key.phase} and are left "
+            f"out ({_counted(phases[outside])}; --phase chooses)"
+        )
     labels = np.where(known, key.labels[rows], scores.labels).astype(np.int8)
     return replace(scores, labels=labels).take(~outside)
 
 
-def _phase_notes(path: str, key: Key, phases: np.ndarray, outside: np.ndarray) -> Iterator[str]:
-    if outside.any():
-        yield (
-            f"{int(outside.sum())} rows of {path} are not of phase {key.phase} and are left out "
-            f"({_counted(phases[outside])}; --phase chooses)"
-        )
-    chosen = int((phases == key.phase).sum())
-    unscored = int((key.phases == key.phase).sum()) - chosen
-    if chosen and unscored:
-        yield f"{unscored} trials of phase {key.phase} in {key.path} have no score in {path}"
+def check_scored(key: Key | None, notes: list[str], *, allow_missing: bool) -> None:
+    """`UserError` if the score files read hold no trial of the key, or not all of the phase's.
+
+    With `allow_missing` trials without a score are counted in `notes` instead.
+    """
+    if key is None:
+        return
+    if not key.scored.any():
+        raise UserError(_none_held(", ".join(key.asked), key))
+    missing = np.flatnonzero(np.isin(key.phases, ["", key.phase]) & ~key.scored)
+    if not len(missing):
+        return
+    of_phase = f" of phase {key.phase}" if (key.phases != "").any() else ""
+    named = ", ".join(repr(key.names[i]) for i in missing[:SHOWN])
+    fault = f"{len(missing)} trials{of_phase} in {key.path} have no score, such as {named}"
+    if not allow_missing:
+        raise UserError(f"{fault}: score them too, or accept it with --allow_missing")
+    notes.append(fault)
+
+
+def _none_held(paths: str, key: Key, ours: str = "") -> str:
+    names = f"it names {key.names[0]!r}" + (f", {ours}" if ours else "")
+    return f"{key.path} holds none of the files of {paths} ({names}): give the key of this very set"
 
 
 def _counted(phases: Iterable[str]) -> str:
@@ -127,14 +157,12 @@ def _counted(phases: Iterable[str]) -> str:
 def read_key(path: str | os.PathLike) -> dict[str, tuple[int, str]]:
     """Label (1 real, 0 fake) and phase ("" if none) by file name, from a key of any format."""
     parquet = Path(path).suffix == ".parquet"
-    unit, words = ("row", "0 (bonafide) or 1 (spoof)") if parquet else ("line", "bonafide or spoof")
+    unit = "row" if parquet else "line"
     found: dict[str, tuple[int, str]] = {}
     for line, name, word, phase in (_parquet_rows if parquet else _key_rows)(path):
         if name in found:
             raise UserError(f"{path}, {unit} {line}: {name!r} for the second time")
-        if word not in WORDS:
-            raise UserError(f"{path}, {unit} {line}: label {word!r}: expected {words}")
-        found[name] = (WORDS[word], phase)
+        found[name] = (foreign_label(word, f"{path}, {unit} {line}"), phase)
     if not found:
         raise UserError(f"{path} holds no key: expected lines with bonafide or spoof")
     return found
@@ -147,23 +175,50 @@ def _key_rows(path: str | os.PathLike) -> Iterator[tuple[int, str, str, str]]:
     header = header_cells(first)
     named = next((header.index(name) for name in NAME_COLUMNS if name in header), None)
     labelled = next((header.index(name) for name in LABEL_COLUMNS if name in header), None)
+    headed = named is not None and labelled is not None
     for line, cells in lines_of_cells(path, comma):
-        if named is None or labelled is None:
-            word = next((cell for cell in cells if cell in WORDS), cells[-1])
-            yield line, cells[1] if len(cells) > 2 else cells[0], word, _phase(cells)
-        elif line > 1 and len(cells) <= max(named, labelled):
-            raise UserError(f"{path}, line {line}: {len(cells)} cells, too few for its header")
-        elif line > 1:
+        if headed and line > 1:
+            if len(cells) <= max(named, labelled):
+                raise UserError(f"{path}, line {line}: {len(cells)} cells, too few for its header")
             yield line, cells[named], cells[labelled], ""
+        elif not headed:
+            place = _label_place(cells)
+            if place is None:
+                raise UserError(_no_label(path, line, cells))
+            yield line, cells[1] if len(cells) > 2 else cells[0], cells[place], _phase(cells, place)
 
 
-def _phase(cells: list[str]) -> str:
+def _label_place(cells: list[str]) -> int | None:
+    """Which cell of a line without a header is the label: the challenges' own words first.
+
+    Two cells before a phase it is certain: real trials of 2021 have `bonafide` as attack, too.
+    """
+    for words in (("bonafide", "spoof"), FOREIGN_LABELS):
+        places = [i for i, cell in enumerate(cells) if cell in words]
+        if places:
+            return next((i for i in places if "".join(cells[i + 2 : i + 3]) in PHASES), places[0])
+    return None
+
+
+def _no_label(path: str | os.PathLike, line: int, cells: list[str]) -> str:
+    if line == 1:
+        return (
+            f"{path}, line 1: {' '.join(cells)[:60]!r} is neither a header known here (a name "
+            f"column {', '.join(NAME_COLUMNS)} with a label column {', '.join(LABEL_COLUMNS)}) nor "
+            "a row with bonafide or spoof"
+        )
+    return f"{path}, line {line}: no label among {' '.join(cells)[:60]!r}: expected bonafide, spoof"
+
+
+def _phase(cells: list[str], label: int) -> str:
     """The phase two cells after the label, whichever track: `... spoof notrim eval ...`.
 
     That is the eighth column of LA and DF, the twelfth of PA.
     """
-    pairs = zip(cells, cells[2:], strict=False)
-    return next((phase for word, phase in pairs if word in WORDS and phase in PHASES), "")
+    trim, phase = (*cells[label + 1 : label + 3], "", "")[:2]
+    if phase == "hidden" and label == PA_LABEL:
+        return "hidden2_PA" if trim == "trim" else "hidden1_PA"
+    return phase if phase in PHASES else ""
 
 
 def _parquet_rows(path: str | os.PathLike) -> Iterator[tuple[int, str, object, str]]:
@@ -187,4 +242,8 @@ def _parquet_rows(path: str | os.PathLike) -> Iterator[tuple[int, str, object, s
     names, numbers = (table[name].to_pylist() for name in columns)
     words = {0: "bonafide", 1: "spoof"}
     for row, (name, number) in enumerate(zip(names, numbers, strict=True), start=1):
-        yield row, name, words.get(number, number), ""
+        if number not in words:
+            raise UserError(
+                f"{path}, row {row}: label {number}: expected 0 (bonafide) or 1 (spoof)"
+            )
+        yield row, name, words[number], ""

@@ -133,11 +133,14 @@ def read_table(path: str | os.PathLike, columns: Iterable[str]):
 
 
 def subset_index(ids: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Subset names (sorted) and each row's index (N,) into them; -1 for an ID without a hyphen,
-    which names none."""
+    """Subset names (sorted) and each row's index (N,) into them; -1 for an ID that names none:
+    without a hyphen, or a path (`score` writes them), whose hyphen comes after a slash."""
     found: dict[str, int] = {}
     parted = (key.partition("-") for key in ids)
-    codes = (found.setdefault(head, len(found)) if dash else -1 for head, dash, _ in parted)
+    codes = (
+        found.setdefault(head, len(found)) if dash and "/" not in head else -1
+        for head, dash, _ in parted
+    )
     index = np.fromiter(codes, dtype=np.int64, count=len(ids))
     names = sorted(found)
     rank = np.full(len(names) + 1, -1, dtype=np.int64)  # the last is what -1 picks

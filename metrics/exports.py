@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dataio.matching import file_stem
 from dataio.schema import UserError, resolve_path
-from dataio.score_formats import WRITERS, own_names
+from dataio.score_formats import ARENA, WRITERS, own_names, unique_names
 from dataio.score_protocol import protocol_columns
 from dataio.scores import Scores
 from metrics.inputs import by_prefix, checked_calibration
@@ -56,20 +57,25 @@ def write(arguments: argparse.Namespace, whole: Scores, notes: list[str]) -> lis
     scores, written = chosen(arguments, whole), []
     for asked in arguments.export:
         kind, _, path = asked.partition("=")
-        if kind == "speech_df_arena" and arguments.protocol:
-            names = path_names(arguments, scores, notes)
-        else:
-            names = own_names(scores)
+        names = names_of(arguments, scores, kind, notes)
         WRITERS[kind](path, names, scores)
         written.append(f"wrote {path} ({kind})")
     return written
 
 
-def path_names(arguments: argparse.Namespace, scores: Scores, notes: list[str]) -> list[str]:
-    """The protocol's paths, below the data folder where one is given."""
+def names_of(arguments: argparse.Namespace, scores: Scores, kind: str, notes: list[str]):
+    """The trials' names: from the protocol's `Path`, where one is named, else the IDs' own.
+
+    Speech-DF-Arena names files by their paths, below the data folder where one is given; in the
+    other formats a name has neither folder nor extension.
+    """
+    if not arguments.protocol:
+        return own_names(scores, kind)
     paths = protocol_columns(arguments.protocol, scores, ["Path"], notes)["Path"]
-    folder = arguments.data_folder
-    return [resolve_path(path, folder) if folder else path for path in paths]
+    if kind == ARENA:
+        folder = arguments.data_folder
+        return [resolve_path(path, folder) if folder else path for path in paths]
+    return unique_names(scores.path, [file_stem(path) for path in paths])
 
 
 def chosen(arguments: argparse.Namespace, whole: Scores) -> Scores:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from dataio.schema import UNKNOWN, UserError
+from dataio.score_keys import check_scored
 from dataio.scores import Scores, write_scores
 from dataio.whole_files import whole_file
 from metrics import calibration as calibrations
@@ -28,7 +29,9 @@ def calibrate(arguments: argparse.Namespace) -> int:
         raise UserError("--prior is for --method affine: isotonic calibration is for every prior")
     prior = checked_prior(arguments.prior)
     notes: list[str] = []
-    scores = labelled(read(arguments.scores, key_of(arguments), notes), notes)
+    key = key_of(arguments)
+    scores = labelled(read(arguments.scores, key, notes), notes)
+    check_scored(key, notes, allow_missing=arguments.allow_missing)
     values, labels = scores.difference, scores.labels
     try:
         if arguments.method == "isotonic":
@@ -77,6 +80,7 @@ def fuse(arguments: argparse.Namespace) -> int:
     key, notes = key_of(arguments), []
     systems = [read(path, key, notes) for path in arguments.scores]
     targets = [read(path, key, notes, required=False) for path in arguments.apply]
+    check_scored(key, notes, allow_missing=arguments.allow_missing)
     check_same_systems(systems, targets, notes)
     development, labels = aligned(systems, notes)
     known = labels != UNKNOWN

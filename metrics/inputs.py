@@ -6,7 +6,7 @@ import argparse
 
 import numpy as np
 
-from dataio.schema import UNKNOWN, UserError
+from dataio.schema import UNKNOWN, UserError, subset_of
 from dataio.score_formats import read_any
 from dataio.score_keys import Key, read_keys, with_labels
 from dataio.scores import Scores, subset_index
@@ -19,6 +19,8 @@ def key_of(arguments: argparse.Namespace) -> Key | None:
         return read_keys(arguments.key, arguments.phase)
     if arguments.phase:
         raise UserError(f"--phase {arguments.phase} chooses among the trials of a --key: name one")
+    if arguments.allow_missing:
+        raise UserError("--allow_missing is about the trials of a --key: name one")
     return None
 
 
@@ -43,13 +45,22 @@ def labelled(scores: Scores, notes: list[str]) -> Scores:
 
 
 def by_prefix(scores: Scores, prefixes: list[str]) -> dict[str, np.ndarray]:
-    """Row indices by the prefixes named; `UserError` for one that no ID begins with."""
+    """Row indices by the prefixes named; `UserError` for one that no ID has.
+
+    A prefix is a subset's name, the text before an ID's first hyphen; one with a hyphen selects
+    within its subset the IDs that begin with it.
+    """
+    names, index = subset_index(scores.ids)
     found = {}
     for prefix in prefixes:
-        found[prefix] = np.flatnonzero([key.startswith(prefix) for key in scores.ids])
-        if not len(found[prefix]):
-            there = ", ".join(subset_index(scores.ids)[0][:20]) or "none (no ID has a hyphen)"
-            raise UserError(f"no ID begins with {prefix!r}: the subsets are {there}")
+        subset = names.index(subset_of(prefix)) if subset_of(prefix) in names else None
+        rows = np.flatnonzero(index == subset)
+        if "-" in prefix:
+            rows = rows[[scores.ids[row].startswith(prefix) for row in rows]]
+        if not len(rows):
+            there = ", ".join(names[:20]) or "none (no ID has a hyphen)"
+            raise UserError(f"no ID is of subset {prefix!r}: the subsets are {there}")
+        found[prefix] = rows
     return found
 
 

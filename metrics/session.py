@@ -9,7 +9,7 @@ import numpy as np
 
 from dataio.matching import matched_rows
 from dataio.schema import UNKNOWN, UserError
-from dataio.score_keys import Key
+from dataio.score_keys import Key, check_scored
 from dataio.score_protocol import protocol_columns
 from dataio.scores import Scores, subset_index
 from metrics import costs as cost_functions
@@ -65,6 +65,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         found["against"] = against(arguments, request, whole, data, key, notes)
     if arguments.threshold_from:
         found["threshold_transfer"] = carried_over(arguments, request, sweeps, key, notes)
+    check_scored(key, notes, allow_missing=arguments.allow_missing)
     notes += guards.gathered(rows, found.get("slices", {}))
     if arguments.report or arguments.plots or arguments.json:
         found["curves"] = results.drawn(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -115,8 +116,7 @@ class Source:
 
     def relative(self, text: str, where: str) -> str:
         """A listed path, absolute or not, as the path below the data folder."""
-        path = os.path.normpath(os.path.join(self.data_folder, text))
-        below = path[len(self._top) :].lstrip("/") if path.startswith(self._top) else ""
+        below = path_below(os.path.join(self.data_folder, text), self.data_folder)
         if not below:
             raise UserError(f"{text!r} in {where} is not below the data folder {self.data_folder}")
         return below
@@ -263,6 +263,27 @@ class Source:
         else:
             self.unknown["others"] += 1
         return UNKNOWN_WORD
+
+
+def path_below(path: str, folder: str) -> str | None:
+    """A path as one below `folder`, "" for the folder itself, None if it lies elsewhere.
+
+    Where either is a link, what both lead to is compared; links below the folder are let be.
+    """
+    path = os.path.normpath(path)
+    top = _real(folder)
+    parent, name = os.path.split(path)
+    for place, above in ((path, folder), (path, top), (os.path.join(_real(parent), name), top)):
+        if place == above:
+            return ""
+        if place.startswith(above.rstrip("/") + "/"):
+            return place[len(above.rstrip("/")) :].lstrip("/")
+    return "" if _real(path) == top else None
+
+
+@lru_cache(maxsize=1 << 14)
+def _real(folder: str) -> str:
+    return os.path.realpath(folder)
 
 
 def _first_match(shapes: list[PathTemplate], rest: str, any_case: bool) -> SimpleNamespace | None:

@@ -62,7 +62,7 @@ def published_scores():
 def test_published_example_is_printed_to_the_digit(tmp_path, capsys):
     """The counts are fixed by the published row; a file that has them must print that row."""
     values, labels = published_scores()
-    ids = [f"ASV19LAdemo-{i}" for i in range(150)]
+    ids = [f"ASV-{i}" for i in range(150)]
     status, out, _ = run(
         capsys, write_scores(tmp_path / "s.csv", values, labels, ids), "0.5", "ASV"
     )
@@ -95,12 +95,31 @@ def test_threshold_and_prefixes_are_positional(tmp_path, capsys, rng):
     assert ": 0.5" in without.split("\n")[0] and list(table(without)) == ["all", "1x"]
 
 
+def test_a_prefix_is_a_subsets_name_and_may_go_on_selecting_within_it(tmp_path, capsys, rng):
+    """As in the published script and the table without PREFIX; `Libri` is no part of LibriTTS."""
+    values, labels = normals(rng)
+    names = ["Libri-a", "LibriTTS-a", "LibriTTS-b"]
+    ids = [f"{names[i % 3]}_{i}" for i in range(300)]
+    path = write_scores(tmp_path / "s.csv", values, labels, ids)
+    _, out, _ = run(capsys, path, "Libri", "LibriTTS", "LibriTTS-b")
+    _, every, _ = run(capsys, path)
+    assert list(table(out)) == ["all", "Libri", "LibriTTS", "LibriTTS-b"]
+    assert [table(out)[name] for name in ("Libri", "LibriTTS")] == [
+        table(every)[name] for name in ("Libri", "LibriTTS")
+    ]
+    part = np.arange(300) % 3 == 2
+    assert table(out)["LibriTTS-b"]["eer"] == round(rates.eer(values[part], labels[part]).rate, 4)
+    for absent in ("Lib", "LibriTT", "Libri-b", ""):
+        status, _, err = run(capsys, path, absent)
+        assert status == 2 and f"no ID is of subset {absent!r}" in err
+
+
 @pytest.mark.parametrize(
     "argv, message",
     [
         (["s.csv", "2"], "probability threshold lies in [0, 1]"),
         (["s.csv", "nan"], "probability threshold lies in [0, 1]"),
-        (["s.csv", "0.5", "nowhere"], "no ID begins with 'nowhere': the subsets are SET"),
+        (["s.csv", "0.5", "nowhere"], "no ID is of subset 'nowhere': the subsets are SET"),
         (["none.csv"], "none.csv"),
         (["s.csv", "--metrics", "eer", "luck"], "no metric is called 'luck'"),
         (["s.csv", "--by", "Attack"], "give the file with --protocol"),

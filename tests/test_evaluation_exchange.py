@@ -103,7 +103,7 @@ def test_every_file_may_have_a_key_of_its_own(system, capsys):
     assert run(capsys, *argv, "--output", "f.csv", *keys)[0] == 0
     assert run(capsys, *argv, "--output", "g.csv", "--key", "dev_key.csv")[0] == 0  # unlabelled
     status, _, err = run(capsys, "theirs.txt", "--threshold_from", "dev.txt", *keys[:2])
-    assert status == 2 and "no label for 'LA_D_0000' (line 1)" in err
+    assert status == 2 and "key.txt holds none of the files of dev.txt" in err
 
 
 def test_a_key_does_not_override_the_labels_of_a_file(system, capsys):
@@ -149,7 +149,7 @@ def test_scores_without_any_label_are_exported(system, capsys):
     assert status == 0 and "u.csv holds no labels: nothing is measured" in out
     assert exported("u.tsv") == exported("a.tsv") and len(exported("u.tsv")) == 301
     status, _, err = run(capsys, "u.csv", "0.5", "DF", "--export", "asvspoof5=u.tsv")
-    assert status == 2 and "no ID begins with 'DF': the subsets are ASV21LA" in err
+    assert status == 2 and "no ID is of subset 'DF': the subsets are ASV21LA" in err
     for asked in (["--json", "r.json"], ["--metrics", "eer"], ["--bootstrap"]):
         status, _, err = run(capsys, "u.csv", "--export", "asvspoof5=u.tsv", *asked)
         assert status == 2 and "holds no labels" in err
@@ -183,3 +183,90 @@ def test_export_holds_the_calibrated_scores(system, capsys):
     _, there, _ = run(capsys, "c.tsv", "--key", "a.csv", *names)
     _, raw, _ = run(capsys, "own.csv", *names)
     assert table(there)["all"] == table(here)["all"] != table(raw)["all"]
+
+
+def asvspoof5(folder, labels):
+    """Scores under this toolkit's IDs, which hold the attack, and their protocol."""
+    trials = [f"E_{i:010d}" for i in range(len(labels))]
+    ids = [
+        f"ASV5-{'bonafide' if label else 'A17'}-{trial}"
+        for trial, label in zip(trials, labels, strict=True)
+    ]
+    with open(folder / "t.csv", "w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["ID", "Label", "Path"])
+        for key, trial, label in zip(ids, trials, labels, strict=True):
+            writer.writerow([key, ["fake", "real"][label], f"$ROOT/flac_E_eval/{trial}.flac"])
+    return ids, trials
+
+
+def package_asvspoof5(scores, key):
+    """`load_cm_scores_keys` of the official package, restated: the two have the same trials."""
+    tables = []
+    for path in (scores, key):
+        with open(path, newline="") as stream:
+            tables.append(
+                {row.pop("filename"): row for row in csv.DictReader(stream, delimiter="\t")}
+            )
+    assert set(tables[0]) == set(tables[1]), "Error: CM score and key incompatible"
+    values = np.array([float(tables[0][name]["cm-score"]) for name in tables[1]])
+    return values, np.array([row["cm-label"] == "bonafide" for row in tables[1].values()])
+
+
+@pytest.mark.parametrize("options", [[], ["--protocol", "t.csv"]])
+def test_an_export_is_what_the_official_package_takes(tmp_path, capsys, monkeypatch, options):
+    monkeypatch.chdir(tmp_path)
+    values, labels = normals(np.random.default_rng(7))
+    ids, trials = asvspoof5(tmp_path, labels)
+    write_scores("s.csv", values, labels, ids)
+    words = [["spoof", "bonafide"][label] for label in labels]
+    rows = "".join(f"{t}\t{w}\n" for t, w in zip(trials, words, strict=True))
+    Path("key.tsv").write_text("filename\tcm-label\n" + rows)
+    formats = ["asvspoof5=a.tsv", "asvspoof2021=b.txt", "speech_spoof_bench=c.txt"]
+    assert run(capsys, "s.csv", "--export", *formats, *options)[0] == 0
+    theirs, real = package_asvspoof5("a.tsv", "key.tsv")
+    assert rates.eer(theirs, real).rate == rates.eer(values, labels).rate
+    assert [row[0] for row in exported("b.txt")] == trials
+    assert Path("b.txt").read_text() == Path("c.txt").read_text()
+    assert run(capsys, "s.csv", "--key", "key.tsv")[0] == 0  # and its key labels our IDs
+
+
+def test_ids_that_tell_the_label_are_exported_by_their_path_only(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_scores("s.csv", [1.0, 2.0], [0, 1], ["HABLA-fake-x", "HABLA-real-y"])
+    Path("t.csv").write_text("ID,Label,Path\nHABLA-fake-x,fake,$ROOT/a/x.wav\n"
+                             "HABLA-real-y,real,$ROOT/b/y.wav\n")  # fmt: skip
+    status, _, err = run(capsys, "s.csv", "--export", "asvspoof5=a.tsv")
+    assert status == 2 and "tells the label" in err and not Path("a.tsv").exists()
+    assert run(capsys, "s.csv", "--export", "asvspoof5=a.tsv", "--protocol", "t.csv")[0] == 0
+    assert [row[0] for row in exported("a.tsv")[1:]] == ["x", "y"]
+
+
+def test_arena_scores_come_back_as_they_went(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = "in-the-wild/a-1.wav 0.5\nin-the-wild/b-2.wav 1.5\n"
+    Path("arena.txt").write_text(text)
+    assert run(capsys, "arena.txt", "--export", "speech_df_arena=again.txt")[0] == 0
+    assert Path("again.txt").read_text() == text
+
+
+def test_trials_of_the_key_without_a_score_stop_the_evaluation(system, capsys):
+    lines = Path("theirs.txt").read_text().splitlines(keepends=True)
+    Path("part.txt").write_text("".join(lines[:200]))
+    status, _, err = run(capsys, "part.txt", "--key", "key.txt")
+    assert status == 2 and "50 trials of phase eval in key.txt have no score" in err
+    status, out, _ = run(capsys, "part.txt", "--key", "key.txt", "--allow_missing")
+    assert status == 0 and "50 trials of phase eval in key.txt have no score" in out
+    for verb in (["calibrate", "part.txt"], ["fuse", "part.txt", "--apply", "part.txt"]):
+        asked = [*verb, "--key", "key.txt", "--output", "o.csv"]
+        assert run(capsys, *asked)[0] == 2 and not Path("o.csv").exists()
+        assert run(capsys, *asked, "--allow_missing")[0] == 0
+        Path("o.csv").unlink()
+    assert run(capsys, "own.csv", "--allow_missing")[0] == 2
+
+
+def test_a_key_that_holds_none_of_the_files_stops_even_labelled_scores(system, capsys):
+    Path("other.txt").write_text("x bonafide\ny spoof\n")
+    status, out, err = run(capsys, "own.csv", "--key", "other.txt", "--json", "r.json")
+    assert status == 2 and "other.txt holds none of the files of own.csv" in err
+    assert not out and not Path("r.json").exists()

@@ -7,14 +7,12 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 
-from dataio.schema import UserError
+from dataio.schema import FOREIGN_LABELS, REAL, UserError
 from protocols.corpus import Corpus, Item
+from protocols.source import path_below
 
 SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aac", ".webm", ".mp4")
-LABELS = {
-    "real": "real", "bonafide": "real", "bona-fide": "real", "genuine": "real", "human": "real",
-    "fake": "fake", "spoof": "fake", "deepfake": "fake",
-}  # fmt: skip
+LABELS = {word: "real" if label == REAL else "fake" for word, label in FOREIGN_LABELS.items()}
 PROPORTIONS = {"train": "train", "valid": "valid", "dev": "valid", "test": "test", "eval": "test"}
 NAME = re.compile(r"\w+")
 
@@ -58,12 +56,10 @@ def below(folder: str, data_folder: str) -> str:
     """A folder as the user names it, as a path below the data folder."""
     for place in (os.path.join(data_folder, folder), folder):
         if os.path.isdir(place):
-            place, top = os.path.abspath(place), data_folder.rstrip("/") + "/"
-            if place == data_folder:
-                return ""
-            if place.startswith(top):
-                return place[len(top) :]
-            raise UserError(f"{folder} is not below the data folder {data_folder}")
+            path = path_below(os.path.abspath(place), data_folder)
+            if path is None:
+                raise UserError(f"{folder} is not below the data folder {data_folder}")
+            return path
     raise UserError(f"no folder {folder}: give one below the data folder {data_folder}")
 
 

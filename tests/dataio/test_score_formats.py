@@ -89,7 +89,12 @@ def test_own_score_files_pass_through_and_take_a_key(tmp_path):
         ("a 1\nb nan\n", "line 2: the score is nan"),
         ("a 1\n\nb\n", "line 3: 1 cells, but 2 in the first line"),
         ("a 1\nb 2\na 3\n", "line 3: 'a' again, first in line 1"),
-        ("a A01 fake 1\n", "line 1: label 'fake': expected bonafide or spoof"),
+        ("a A01 fak 1\n", "line 1: label 'fak': expected bonafide, bona-fide"),
+        ("a A01 1 1\n", "line 1: label '1' .0 and 1 mean opposite things in different toolkits"),
+        ("a 1_0\n", "line 1: 'a 1_0' begins no score file"),
+        ("a 1\nb \u0663\n", "line 2: '\u0663' is not a number"),
+        ("utt value\na 1\n", "line 1: 'utt value' begins no score file known here"),
+        ("utt\tlabel\tattack\tscore\na\tspoof\tA1\t1\n", "line 1: 'utt.* begins no score file"),
         ("one\n", "begins no score file known here"),
         ("", "begins no score file known here"),
         ("filename\tcm-score\n", "holds no scores"),
@@ -134,11 +139,12 @@ def some_scores(ids):
         ("asvspoof5", "filename\tcm-score\nx-1\t0.1\nx-2\t1.1\nx-3\t2.1\n"),
         ("speech_df_arena", "x-1 0.1\nx-2 1.1\nx-3 2.1\n"),
         ("speech_spoof_bench", "x-1 0.1\nx-2 1.1\nx-3 2.1\n"),
+        ("asvspoof2021", "x-1 0.1\nx-2 1.1\nx-3 2.1\n"),
     ],
 )
 def test_exports_are_written_to_the_letter(tmp_path, kind, expected):
     scores = some_scores(["SET-x-1", "SET-x-2", "SET-x-3"])
-    WRITERS[kind](tmp_path / "out.txt", own_names(scores), scores)
+    WRITERS[kind](tmp_path / "out.txt", own_names(scores, kind), scores)
     assert (tmp_path / "out.txt").read_text() == expected
     if kind == "speech_df_arena":  # the unlabelled file is in no key
         assert (tmp_path / "out.csv").read_text() == "file_name,label\nx-1,bonafide\nx-2,spoof\n"
@@ -146,11 +152,42 @@ def test_exports_are_written_to_the_letter(tmp_path, kind, expected):
 
 def test_names_that_repeat_without_their_subset_are_refused():
     with pytest.raises(UserError, match="export one subset"):
-        own_names(some_scores(["A-1", "B-1"]))
+        own_names(some_scores(["A-1", "B-1"]), "asvspoof5")
 
 
 def test_names_with_spaces_are_refused(tmp_path):
     scores = some_scores(["A-one two"])
     with pytest.raises(UserError, match="'one two' has a space"):
-        WRITERS["speech_spoof_bench"](tmp_path / "out.txt", own_names(scores), scores)
+        WRITERS["speech_spoof_bench"](tmp_path / "out.txt", own_names(scores, "asvspoof5"), scores)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_names_are_the_trials_and_tell_no_label(kind):
+    """An ID of ASVspoof 5 has the attack in it; its package knows the trial alone."""
+    scores = some_scores(["ASV5-A17-E_0000000001", "ASV5-bonafide-E_0000000002"])
+    assert own_names(scores, kind) == ["E_0000000001", "E_0000000002"]
+
+
+@pytest.mark.parametrize("name", ["real-a", "CN-bonafide-a", "x-Fake-a", "spoof-a"])
+def test_ids_that_tell_the_label_are_not_exported(name):
+    with pytest.raises(UserError, match="tells the label, .*: name the protocol"):
+        own_names(some_scores([f"HABLA-{name}"]), "speech_spoof_bench")
+
+
+def test_arena_names_with_hyphens_in_their_folders_are_exported_as_they_came(tmp_path):
+    path = write(tmp_path / "in.txt", "in-the-wild/a-1.wav 0.5\nin-the-wild/b.wav 1.5\n")
+    scores = read_any(path)
+    WRITERS["speech_df_arena"](tmp_path / "out.txt", own_names(scores, "speech_df_arena"), scores)
+    assert (tmp_path / "out.txt").read_text() == path.read_text()
+    assert own_names(scores, "asvspoof5") == ["a-1", "b"]
+
+
+@pytest.mark.parametrize(
+    "real, fake", [("bona-fide", "spoof"), ("genuine", "deepfake"), ("real", "fake")]
+)
+def test_other_words_for_the_classes_are_understood(tmp_path, real, fake):
+    path = write(tmp_path / "s.csv", f"file_name,score,label\na,1,{real}\nb,2,{fake}\n")
+    assert read(path).labels.tolist() == [1, 0]
+    for key in (f"file_name,label\na,{real}\nb,{fake}\n", f"a {real}\nb {fake}\n"):
+        assert list(read_key(write(tmp_path / "k", key)).values()) == [(1, ""), (0, "")]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dataio.schema import UserError
-from dataio.score_keys import read_key, read_keys, with_labels
+from dataio.score_keys import check_scored, read_key, read_keys, with_labels
 from dataio.scores import Scores
 
 LA = """\
@@ -21,6 +21,7 @@ LA_0023 DF_E_2 nocodec asvspoof - bonafide notrim eval bonafide - - - -
 PA = """\
 PA_0010 PA_E_1 R3 M3 d4 r1 m1 s4 c4 spoof notrim eval
 PA_0010 PA_E_2 R3 M3 d4 - - - - bonafide notrim hidden
+PA_0010 PA_E_3 R3 M3 d4 - - - - bonafide trim hidden
 """
 NUMBERS = ["LA_E_1", "LA_E_2", "LA_E_3", "LA_E_4", "LA_E_5"]
 
@@ -39,7 +40,11 @@ def scores(folder, ids=NUMBERS, labels=None):
 
 @pytest.mark.parametrize(
     "text, phases",
-    [(LA, "progress eval eval hidden eval"), (DF, "progress eval"), (PA, "eval hidden")],
+    [
+        (LA, "progress eval eval hidden eval"),
+        (DF, "progress eval"),
+        (PA, "eval hidden1_PA hidden2_PA"),
+    ],
 )
 def test_the_phase_is_read_from_the_key_of_every_track(tmp_path, text, phases):
     found = read_key(write(tmp_path / "trial_metadata.txt", text)).values()
@@ -80,10 +85,27 @@ def test_trials_that_a_whole_key_lacks_are_named_with_their_lines(tmp_path):
         with_labels(scores(tmp_path), key, [])
 
 
-def test_trials_of_the_phase_without_a_score_are_counted(tmp_path):
-    notes = []
-    with_labels(scores(tmp_path, NUMBERS[:4]), read_keys([write(tmp_path / "k.txt", LA)]), notes)
-    assert "1 trials of phase eval in" in notes[1] and "have no score" in notes[1]
+def test_the_two_hidden_sets_of_pa_are_kept_apart(tmp_path):
+    """As in the official package: `subset == "hidden"` and untrimmed, or trimmed."""
+    path = write(tmp_path / "k.txt", PA)
+    for phase, kept in (("hidden1_PA", "PA_E_2"), ("hidden2_PA", "PA_E_3")):
+        found = with_labels(scores(tmp_path, ["PA_E_2", "PA_E_3"]), read_keys([path], phase), [])
+        assert found.ids.tolist() == [kept]
+    with pytest.raises(UserError, match="of phase hidden, only eval, hidden1_PA, hidden2_PA"):
+        read_keys([path], "hidden")
+
+
+def test_trials_of_the_phase_without_a_score_are_refused_or_counted(tmp_path):
+    """The official packages refuse as well."""
+    key, notes = read_keys([write(tmp_path / "k.txt", LA)]), []
+    with_labels(scores(tmp_path, NUMBERS[:4]), key, notes)
+    before = len(notes)
+    with pytest.raises(UserError, match="^1 trials of phase eval in .* such as 'LA_E_5': score"):
+        check_scored(key, notes, allow_missing=False)
+    check_scored(key, notes, allow_missing=True)
+    assert len(notes) == before + 1 and "1 trials of phase eval" in notes[-1]
+    with_labels(scores(tmp_path, NUMBERS[4:]), key, notes)  # a second file has the rest
+    check_scored(key, notes, allow_missing=False)
 
 
 @pytest.mark.parametrize(
@@ -132,9 +154,19 @@ def test_labels_that_a_file_already_has_are_checked_not_replaced(tmp_path):
 
 
 def test_a_labelled_file_may_stand_beside_the_key_of_another(tmp_path):
-    key, notes = read_keys([write(tmp_path / "k.txt", LA)]), []
+    key, notes = read_keys([write(tmp_path / "k.txt", LA)], "progress"), []
     found = with_labels(scores(tmp_path, ["x", "y"], [1, 0]), key, notes)
-    assert found.labels.tolist() == [1, 0] and "holds none of the files" in notes[0]
+    assert found.labels.tolist() == [1, 0]
+    with pytest.raises(UserError, match="holds none of the files of .*give the key of this very"):
+        check_scored(key, notes, allow_missing=True)
+    with_labels(scores(tmp_path, NUMBERS[:1]), key, notes)
+    check_scored(key, notes, allow_missing=False)
+
+
+@pytest.mark.parametrize("text", ["utt class\na bonafide\n", "file,key\na,spoof\n", "a 1\n"])
+def test_a_header_that_is_not_known_is_no_row(tmp_path, text):
+    with pytest.raises(UserError, match="line 1: .* is neither a header known here .*nor a row"):
+        read_key(write(tmp_path / "k.txt", text))
 
 
 def test_own_ids_are_found_by_the_name_without_the_subset(tmp_path):
@@ -151,7 +183,8 @@ def test_labels_are_left_unknown_where_they_are_not_required(tmp_path):
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("file_name,label\na,real\n", "line 2: label 'real': expected bonafide or spoof"),
+        ("file_name,label\na,1\n", "line 2: label '1' .0 and 1 mean opposite things"),
+        ("file_name,label\na,rael\n", "line 2: label 'rael': expected bonafide, bona-fide,"),
         ("file_name,label\na\n", "line 2: 1 cells, too few"),
         ("a bonafide\na spoof\n", "line 2: 'a' for the second time"),
         ("", "holds no key"),

@@ -223,3 +223,31 @@ def test_a_folder_to_write_the_summary_to_is_refused_before_the_headers_are_read
     status, _, err = own("folders", "--real", "human", "--json", "data")
     assert (status, err) == (2, "error: --json data is a folder: name a file\n")
     assert not Path("out.csv").exists()
+
+
+@pytest.mark.parametrize("listed", ["disk", "link"])
+@pytest.mark.parametrize("data", ["disk", "link"])
+def test_a_data_folder_that_is_a_link_holds_what_lies_where_it_leads(
+    listed, data, protocols, write_audio, tmp_path
+):
+    write_audio("x/1.wav", folder=tmp_path / "disk")
+    (tmp_path / "link").symlink_to("disk")
+    Path("list.txt").write_text(f"{tmp_path}/{listed}/x/1.wav real\n")
+    options = ["--data_folder", data, "--output", "out.csv"]
+    assert protocols("filelist", "Mine", "--list", "list.txt", *options)[0] == 0
+    assert read()[0][5] == "$ROOT/x/1.wav"
+    folder = ["--real", tmp_path / listed / "x"]
+    assert protocols("folders", "Mine", *folder, *options)[0] == 0
+    assert read()[0][5] == "$ROOT/x/1.wav"
+
+
+def test_a_listed_path_outside_a_linked_data_folder_is_still_refused(
+    protocols, write_audio, tmp_path
+):
+    write_audio("x/1.wav", folder=tmp_path / "elsewhere")
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk")
+    Path("list.txt").write_text(f"{tmp_path}/elsewhere/x/1.wav real\n")
+    options = ["--data_folder", "link", "--output", "out.csv"]
+    status, _, err = protocols("filelist", "Mine", "--list", "list.txt", *options)
+    assert status == 2 and "is not below the data folder" in err
