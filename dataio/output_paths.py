@@ -47,6 +47,8 @@ def is_same_file(one: str | os.PathLike, other: str | os.PathLike) -> bool:
 
 def check_writable(name: str, path: str | os.PathLike) -> None:
     """`UserError` if nothing can be written at `path`; missing folders are no hindrance."""
+    if Path(path).exists() and not Path(path).is_file():
+        return  # a device or a pipe of the shell, which no folder's rights are about
     folder = Path(path).absolute().parent
     there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
     if not there.is_dir():
