@@ -7,6 +7,7 @@ Arrays in, arrays out, of the same length and dtype; the randomness is the calle
 Nothing here knows of datasets, models or the training loop.
 """
 
-from augment.chain import Augmentation, build
+from dataio.lazy import lazy_names
 
 __all__ = ["Augmentation", "build"]
+__getattr__ = lazy_names(__name__, dict.fromkeys(__all__, "augment.chain"))

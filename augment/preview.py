@@ -21,19 +21,6 @@ RANGE_DB = 80  # shown below the loudest point of the original
 WINDOW, HOP = 512, 128  # samples of the short-time spectra
 
 
-def add_arguments(parser) -> None:
-    parser.add_argument("file", metavar="FILE", help="any audio file")
-    parser.add_argument(
-        "--output", required=True, metavar="DIR", help="folder for wavs and picture"
-    )
-    parser.add_argument("--seconds", type=float, default=5, help="of the beginning (default 5)")
-    parser.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")
-    parser.add_argument("--noise", metavar="DIR", help="recordings to add (default: pink noise)")
-    parser.add_argument(
-        "--rooms", metavar="DIR", help="impulse responses (default: a synthetic one)"
-    )
-
-
 def run(options) -> int:
     """Write the wavs and the picture; prints each path."""
     from dataio.audio import load_waveform

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from dataio.schema import UserError
 from dataio.whole_files import NO_ROOM, cannot_write
@@ -18,8 +19,9 @@ def run_command(command: Callable[[], int], *, stopped: str = "stopped") -> int:
     """The exit status of `command()`; what it prints has reached its reader.
 
     A `UserError` is one line on stderr and status 2, as is an error of the system's that names a
-    file or says that a disk is full. A reader that has seen enough (`| head`) is no error, and
-    status 141. Ctrl-C prints `stopped`. Everything else is a defect and is raised.
+    file or says that a disk is full, and a package that is not installed. A reader that has seen
+    enough (`| head`) is no error, and status 141. Ctrl-C prints `stopped`. Everything else is a
+    defect and is raised.
     """
     try:
         status = command()
@@ -38,9 +40,23 @@ def run_command(command: Callable[[], int], *, stopped: str = "stopped") -> int:
         if error.filename is None:  # no mistake of the user's: let it be seen whole
             raise
         return _told(f"{_name(error.filename)}: {error.strerror}")
+    except ModuleNotFoundError as error:
+        if not _is_a_package(error.name or ""):
+            raise
+        return _told(
+            f"the Python package {error.name} is not here: activate the environment"
+            " (source .venv/bin/activate), or make it with `bash install.sh`"
+        )
     except KeyboardInterrupt:
         print(stopped, file=sys.stderr)
         return STOPPED
+
+
+def _is_a_package(module: str) -> bool:
+    """Whether it is neither Python's own nor ours, but of the packages that install.sh brings."""
+    top = module.partition(".")[0]
+    ours = Path(__file__).parents[1] / top
+    return bool(top) and top not in sys.stdlib_module_names and not ours.exists()
 
 
 def _name(filename: object) -> str:

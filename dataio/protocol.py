@@ -31,6 +31,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from dataio import protocol_faults
+from dataio.rows import no_protocol
 from dataio.schema import FAKE, LABELS, REAL, UNKNOWN, UNLABELLED, UserError, resolve_path
 from dataio.string_hash import hash_strings
 from dataio.whole_files import (
@@ -96,6 +97,8 @@ class ProtocolTable:
         With `require_labels` the columns ID, Label, Duration and Path have to be there and known
         in every row; without, ID and Path are enough. Raises `UserError` naming file and line.
         """
+        if not os.path.isfile(csv_path):
+            raise no_protocol(csv_path, data_folder)
         csv_path = os.path.abspath(csv_path)
         columns = protocol_faults.check_header(csv_path, require_labels=require_labels)
         cache = _cached(csv_path, columns, cache_folder)

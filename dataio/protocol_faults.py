@@ -6,6 +6,7 @@ import csv
 import os
 from collections.abc import Iterator
 
+from dataio.rows import no_protocol
 from dataio.schema import COLUMNS, UNLABELLED, UserError, label_to_int
 from dataio.text_cells import UNREADABLE, open_text, seconds_of
 from dataio.text_cells import check_header as check_columns
@@ -17,10 +18,7 @@ _NEEDED_IN_TRAINING = ("ID", "Label", "Duration", "Path")
 def check_header(csv_path: str, *, require_labels: bool) -> list[str]:
     """The column names of the CSV; raises `UserError` when it, or a needed column, is missing."""
     if not os.path.isfile(csv_path):
-        raise UserError(
-            f"there is no protocol {csv_path}: check the path, or make it with 'python -m "
-            "protocols make'"
-        )
+        raise no_protocol(csv_path)
     if not os.access(csv_path, os.R_OK):
         raise UserError(f"the protocol {csv_path} may not be read: change its permissions")
     if os.path.getsize(csv_path) == 0:

@@ -13,14 +13,34 @@ from dataio.schema import COLUMNS, LABELS, ROOT, UNLABELLED, UserError
 from dataio.text_cells import check_header, open_text, seconds_of
 
 REQUIRED = ("ID", "Label", "Duration", "SampleRate", "Path", "AudioChannel")
+TOY_EXAMPLE = "toy_example"  # of the release, whose demonstration takes its protocol for granted
 PROPORTIONS = ("train", "valid", "test", "-", "")
 ID, LABEL, DURATION, RATE, PATH, ATTACK, SPEAKER, PROPORTION, CHANNELS, _, _, LANGUAGE = range(12)
+
+
+def no_protocol(
+    path: str | os.PathLike, data_folder: str | os.PathLike = "DATA_FOLDER"
+) -> UserError:
+    """The refusal of a protocol CSV that is not there, with the command that makes one."""
+    stem = os.path.basename(path).partition(".")[0]
+    if stem in ("train", "valid", "test"):
+        return UserError(f"there is no protocol {path}: `python -m protocols merge` writes one")
+    if stem.startswith(TOY_EXAMPLE):
+        target = os.path.join(os.path.dirname(path), f"{TOY_EXAMPLE}.csv")
+        return UserError(
+            f"there is no protocol {path}: make it with `python -m protocols build {TOY_EXAMPLE}"
+            f" --data_folder {data_folder} --output {target}`"
+        )
+    return UserError(
+        f"there is no protocol {path}: `python -m protocols list` names the databases that"
+        " `build` knows"
+    )
 
 
 def open_rows(path: str | os.PathLike) -> IO[str]:
     """A CSV as text: names that are not UTF-8 survive."""
     if not os.path.isfile(path):
-        raise UserError(f"no file {path}: expected a protocol CSV")
+        raise no_protocol(path)
     return open_text(path, errors="surrogateescape")
 
 

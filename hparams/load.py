@@ -7,18 +7,18 @@ line.
 
 from __future__ import annotations
 
-import difflib
 import uuid
 from io import StringIO
 from pathlib import Path
 
 from ruamel.yaml import YAML, YAMLError
 
+from dataio.nearest import did_you_mean
 from dataio.schema import UserError
+from hparams.keys import HERE, MEANINGS, RECIPE, which_model
 from hparams.kinds import KINDS, proper
+from hparams.run_options import RUN_OPTIONS
 
-HERE = Path(__file__).parent
-RECIPE = HERE / "recipe.yaml"
 YAML_SUFFIXES = (".yaml", ".yml")
 YAML_FIRST = "the model's YAML comes first, such as hparams/mms_300m.yaml"
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -31,18 +31,6 @@ CHOICES = {
 }
 PRECISION_FLAGS = {"auto_mix_prec": "fp16", "bfloat16_mix_prec": "bf16"}
 CKPT_INTERVALS = ("ckpt_interval_minutes", "ckpt_interval_steps")
-
-# Options of speechbrain.utils.run_opts.RunOptions that have no key in the recipe. Written out
-# because importing SpeechBrain takes seconds that scoring one file should not pay; a test keeps it
-# complete.
-RUN_OPTIONS = frozenset({
-    "test_only", "debug", "debug_batches", "debug_epochs", "debug_persistently", "log_config",
-    "device", "data_parallel_backend", "distributed_backend", "find_unused_parameters", "jit",
-    "jit_module_keys", "compile", "compile_module_keys", "compile_mode",
-    "compile_using_fullgraph", "compile_using_dynamic_shape_tracing", "auto_mix_prec",
-    "bfloat16_mix_prec", "skip_nonfinite_grads", "noprogressbar", "tqdm_colored_bar",
-    "remove_vector_weight_decay", "profile_training", "profile_warmup", "profile_steps",
-})  # fmt: skip
 
 
 def read_yaml(path: Path) -> dict:
@@ -156,8 +144,7 @@ def _layers(yaml_path: Path, overrides: dict) -> list[tuple[str, dict]]:
         raise UserError(f"{yaml_path} names no model: add a line such as `model: mms_300m`")
     defaults = HERE / f"{model}.yaml"
     if not defaults.exists():
-        names = sorted(path.stem for path in HERE.glob("*.yaml") if path.stem != RECIPE.stem)
-        raise UserError(f"unknown model {model!r} in {yaml_path}: choose one of {', '.join(names)}")
+        raise UserError(f"unknown model {model!r} in {yaml_path}: {which_model(str(model))}")
     layers = [(str(defaults), read_yaml(defaults))]
     if yaml_path.resolve() != defaults.resolve():
         layers.append((str(yaml_path), own))
@@ -168,8 +155,9 @@ def _refuse_unknown_keys(layer: dict, known: set[str], where: str) -> None:
     for key in layer:
         if key in known or key in RUN_OPTIONS:
             continue
-        near = difflib.get_close_matches(key, known | RUN_OPTIONS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "hparams/recipe.yaml lists the keys"
+        hint = did_you_mean(
+            key, [*known, *RUN_OPTIONS], MEANINGS, "`python main.py --help all` lists the keys"
+        )
         raise UserError(f"unknown key {key!r} in {where}: {hint}")
 
 

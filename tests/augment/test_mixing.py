@@ -169,7 +169,7 @@ def test_what_is_not_there_is_refused_when_built(tmp_path, noises):
         ({"folder": str(noises), "csv": "x.csv"}, "give one of 'folder' and 'csv'"),
         ({"folder": str(tmp_path / "nowhere")}, "nowhere"),
         ({"folder": str(empty)}, "empty"),
-        ({"csv": str(tmp_path / "no.csv")}, "no.csv: expected a protocol CSV"),
+        ({"csv": str(tmp_path / "no.csv")}, "there is no protocol"),
         ({"csv": str(noises / "notes.txt")}, "notes.txt: no column 'Path'"),
     ]
     for settings, words in cases:

@@ -115,7 +115,7 @@ def test_the_resolved_yaml_of_a_run_starts_the_same_run(tmp_path):
     "arguments, message",
     [
         (["--lrr", "1"], "unknown key 'lrr' in the command line: did you mean 'lr'?"),
-        (["--zzzzzz", "1"], "hparams/recipe.yaml lists the keys"),
+        (["--zzzzzz", "1"], "`python main.py --help all` lists the keys"),
         (["--precision", "fp8"], "precision is 'fp8': choose one of fp32, bf16, fp16"),
         (["--lr", "1", "--lr", "2"], "--lr is given twice"),
         (["stray"], "unexpected argument 'stray'"),
@@ -198,7 +198,7 @@ def test_run_options_are_speechbrains():
         "data_parallel_count",
         "tqdm_barcolor",
     }
-    assert theirs == RUN_OPTIONS | (theirs & set(read_yaml(RECIPE)))
+    assert theirs == set(RUN_OPTIONS) | (theirs & set(read_yaml(RECIPE)))
 
 
 def test_no_key_of_the_recipe_is_read_by_nobody():
@@ -206,6 +206,7 @@ def test_no_key_of_the_recipe_is_read_by_nobody():
         path.read_text()
         for folder in ("models", "hparams", "augment", "dataio")
         for path in (ROOT / folder).rglob("*.py")
+        if path.name not in ("kinds.py", "keys.py", "verbs.py")  # lists of names, read or not
     )
     recipe = RECIPE.read_text()
     brain_options = {"grad_accumulation_factor", "optimizer_step_limit", "ckpt_interval_minutes"}
@@ -231,7 +232,7 @@ def test_help_comes_without_importing_torch():
         capture_output=True,
         text=True,
     )
-    assert run.returncode == 0 and "python main.py inference" in run.stdout
+    assert run.returncode == 0 and "inference" in run.stdout
     assert "torch" not in run.stderr and "pandas" not in run.stderr
 
 
