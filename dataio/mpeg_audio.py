@@ -74,9 +74,8 @@ def header_at(data: bytes | mmap, at: int) -> FrameHeader | None:
 _FRAMES = frame_table()
 
 
-def skip_id3(data: bytes | mmap) -> int:
-    """Where the bytes after the leading ID3v2 tags begin (0 without one)."""
-    at = 0
+def skip_id3(data: bytes | mmap, at: int = 0) -> int:
+    """Where the bytes after the ID3v2 tags at byte `at` begin (`at` itself without one)."""
     while data[at : at + 3] == b"ID3" and at + 10 <= len(data):
         size = 0
         for seven_bits in data[at + 6 : at + 10]:
@@ -133,28 +132,61 @@ def _xing_frame(tag: bytes) -> InfoFrame:
     return InfoFrame(values.get(1), values.get(2), delay, padding)
 
 
-def count_samples(data: bytes | mmap, at: int) -> tuple[int, bool]:
-    """Samples a channel from the frame at `at` to the end, and whether frame followed on frame.
+class Count(NamedTuple):
+    """Samples a channel, and whether frame followed on frame (a tag at the very end breaks
+    nothing). `damaged_at`: the samples at which bytes lie between frames that are no tag;
+    `new_rate`: another rate, found at the frame behind `total`; `is_torn`: the last frame is cut.
+    """
+
+    total: int
+    is_unbroken: bool
+    damaged_at: tuple[int, ...] = ()
+    new_rate: int | None = None
+    is_torn: bool = False
+
+
+def count_samples(data: bytes | mmap, at: int | None) -> Count:
+    """What the frames from the one at byte `at` to the end of the file, or to a new rate, hold.
 
     Junk between frames (a tag, a spliced file) is searched over as a decoder does.
     """
-    total, is_unbroken = 0, True
+    total, is_unbroken, damaged_at, rate = 0, True, [], None
     while at is not None and at < len(data):
         header = header_at(data, at)
         if header is None:
-            at = first_frame(data, at)
-            is_unbroken = is_unbroken and at is None  # a tag at the very end breaks nothing
+            junk, at = at, first_frame(data, _behind_tag(data, at))
+            is_unbroken = is_unbroken and at is None
+            if at is not None and _behind_tag(data, junk) == junk:
+                damaged_at.append(total)
             continue
+        if header.sample_rate != (rate or header.sample_rate):
+            return Count(total, False, tuple(damaged_at), header.sample_rate)
         if at + header.size > len(data):  # a last frame cut short is not decoded
-            break
+            return Count(total, is_unbroken, tuple(damaged_at), None, True)
+        rate = header.sample_rate
         total += header.samples
         at += header.size
-    return total, is_unbroken
+    return Count(total, is_unbroken, tuple(damaged_at))
+
+
+def _behind_tag(data: bytes | mmap, at: int) -> int:
+    """The byte behind the tags that begin at byte `at`; `at` itself where none does."""
+    while True:
+        if data[at : at + 3] == b"TAG":
+            at += 128
+        elif data[at : at + 3] == b"ID3":
+            at = skip_id3(data, at)
+        elif data[at : at + 8] == b"APETAGEX" and at + 32 <= len(data):
+            is_head = data[at + 23] & 0x20  # of the flags: this is the header, not the footer
+            at += 32 + (int.from_bytes(data[at + 12 : at + 16], "little") if is_head else 0)
+        else:
+            return at
 
 
 class Mp3Layout(NamedTuple):
     """`first_byte` of the first frame that is audio; decoded from there, the audio is what is left
-    after `skip` samples, `length` of them. `is_unbroken`: FFmpeg can seek in it.
+    after `skip` samples, `length` of them. `is_unbroken`: FFmpeg can seek in it. `stated`: the
+    length in its header, or 0; the rest as in `Count`, counted from the first sample of the audio.
     """
 
     first_byte: int
@@ -163,6 +195,10 @@ class Mp3Layout(NamedTuple):
     is_unbroken: bool
     sample_rate: int
     channels: int
+    stated: int = 0
+    damaged_at: tuple[int, ...] = ()
+    new_rate: int | None = None
+    is_torn: bool = False
 
 
 def mp3_layout(path: str | os.PathLike, *, measure: bool = True) -> Mp3Layout | None:
@@ -178,18 +214,28 @@ def mp3_layout(path: str | os.PathLike, *, measure: bool = True) -> Mp3Layout | 
             return None
         header, info = header_at(data, start), info_frame(data, start)
         first_byte, there = start + header.size * (info is not None), len(data) - start
-        skip, length, is_unbroken = (info.delay if info else 0), 0, True
-        if info and info.frames and _bears_out(info, there, header.size):
-            length = info.frames * header.samples - info.delay - info.padding
-        elif measure:
-            length, is_unbroken = count_samples(data, first_byte)
-            length -= skip
+        skip, stated = (info.delay if info else 0), 0
+        if info and info.frames:
+            stated = max(0, info.frames * header.samples - info.delay - info.padding)
         audio = (header.sample_rate, header.channels)
-        return Mp3Layout(first_byte, skip, max(0, length), is_unbroken, *audio)
+        believed = Mp3Layout(first_byte, skip, stated, True, *audio, stated)
+        if stated and _bears_out(info, there, header.size):
+            return believed
+        count = count_samples(data, first_byte) if measure else Count(0, True)
+        if stated and info.stated_bytes is None and count.total == info.frames * header.samples:
+            return believed._replace(is_unbroken=count.is_unbroken)
+        return believed._replace(
+            length=max(0, count.total - skip),
+            is_unbroken=count.is_unbroken,
+            damaged_at=tuple(max(0, at - skip) for at in count.damaged_at),
+            new_rate=count.new_rate,
+            is_torn=count.is_torn,
+        )
 
 
 def _bears_out(info: InfoFrame, there: int, frame_size: int) -> bool:
-    return info.stated_bytes is None or -_TAG_BYTES <= info.stated_bytes - there <= frame_size
+    stated = info.stated_bytes
+    return stated is not None and -_TAG_BYTES <= stated - there <= frame_size
 
 
 def looks_like_mp3(path: str | os.PathLike) -> bool:

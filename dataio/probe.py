@@ -3,6 +3,8 @@
 libsndfile is asked first (fast, exact for wav, flac, ogg); FFmpeg, through PyAV, takes what it
 lacks: m4a, aac, opus in webm, the sound of mp4, raw G.722. Where a header does not know the
 length (mp3 without a Xing header, a flac written to a pipe), the audio is counted instead.
+What a header promises and is not there, and files joined to one, are seen here as far as that
+needs no decoding; `dataio.reading` sees the rest.
 """
 
 from __future__ import annotations
@@ -10,18 +12,35 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
+from mmap import ACCESS_READ, mmap
 
 import soundfile
 
+from dataio import ogg
+from dataio.audio_file import (
+    AudioHeader,
+    Faults,
+    Part,
+    PartOfFile,
+    UnreadableAudio,
+    cut_off,
+    joined_words,
+    rate_change,
+    refuse_dense,
+    truncated,
+    unfinished,
+)  # fmt: skip
+from dataio.chunks import chunk_layout, mp4_fault
+from dataio.ffmpeg import G722_SUFFIX, decoded, open_ffmpeg, refuse_second, stated_seconds
 from dataio.mpeg_audio import Mp3Layout, looks_like_mp3, mp3_layout
 from dataio.schema import SAMPLE_RATE
 
 # AudioHeader.reader: what reads the file exactly
-SOUNDFILE = "soundfile"
+SOUNDFILE, OGG = "soundfile", "ogg"
 MP3, MP3_FROM_START = "mp3", "mp3_from_start"
 FFMPEG_SEEK, FFMPEG = "ffmpeg_seek", "ffmpeg"  # the latter from the start, too
-G722_SUFFIX = ".g722"
 
 # libsndfile subtype -> (AudioEncoding, AudioBitSample), torchaudio's words; see also _sound_words
 _SUBTYPES = {
@@ -35,51 +54,23 @@ _SUBTYPES = {
 _CODECS = {"mp3float": ("MP3", 0), "pcm_mulaw": ("ULAW", 8), "pcm_alaw": ("ALAW", 8)}
 _ALAC_DEPTH_AT = 17  # byte of its "magic cookie": the samples' own depth
 _LOSSLESS_CODECS = {"flac", "wavpack", "ape", "tta"}  # FFmpeg names with a bit depth
+_FARTHEST = 1 << 62  # bytes: a place that the system would not take for a number
 _LOWEST_RATE = 1000  # Hz; at a damaged header's few Hz a short file would be hours to resample
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile says SF_COUNT_MAX for a flac whose header has no length
-
-
-class UnreadableAudio(Exception):
-    """A file that gives no usable audio; `.path` and `.reason` (half a sentence) say which, why."""
-
-    def __init__(self, path: str | os.PathLike, reason: str):
-        super().__init__(f"{os.fspath(path)}: {reason}")
-        self.path = os.fspath(path)
-        self.reason = reason
-
-    def __reduce__(self):  # crosses from a worker process
-        return type(self), (self.path, self.reason)
-
-
-@dataclass(frozen=True, slots=True)
-class AudioHeader:
-    """Length in samples a channel, rate in Hz, and the words of the protocol's audio columns.
-
-    `reader` is the way in which `dataio.audio` reads it exactly.
-    """
-
-    frames: int
-    sample_rate: int
-    channels: int
-    encoding: str
-    bits: int
-    reader: str = SOUNDFILE
-
-    @property
-    def seconds(self) -> float:
-        return self.frames / self.sample_rate
+SLACK_SECONDS = 0.05  # a decoded length may differ from the stated one by this much
 
 
 def probe(path: str | os.PathLike) -> AudioHeader:
     """The header of an audio file.
 
-    Raises `UnreadableAudio` for a file that is missing, empty, damaged or of no known format, and
+    Raises `UnreadableAudio` for a file that is missing, empty, damaged or of no known format, for
+    files joined to one that are not read as one, for more audio than so many bytes may hold, and
     for what is no file: a pipe would be waited for.
     """
     path = os.fspath(path)
     try:
-        _refuse_absent(path)
-        header = _probe_by_kind(path)
+        size = _size_of(path)
+        header = _probe_by_kind(path, size)
     except OSError as error:
         raise UnreadableAudio(path, f"it cannot be opened ({error.strerror})") from error
     if header.frames <= 0:
@@ -87,32 +78,40 @@ def probe(path: str | os.PathLike) -> AudioHeader:
     if header.sample_rate < _LOWEST_RATE:
         reason = f"its header is damaged, it states {header.sample_rate} samples a second"
         raise UnreadableAudio(path, reason)
+    refuse_dense(path, header.seconds, size)
     return header
 
 
-def _probe_by_kind(path: str) -> AudioHeader:
+def _probe_by_kind(path: str, size: int) -> AudioHeader:
     if path.lower().endswith(G722_SUFFIX):
-        return _probe_g722(path)
+        return _probe_g722(size)
     if looks_like_mp3(path) and (layout := mp3_layout(path)):
-        return _mp3_header(layout)
+        return _mp3_header(path, layout)
+    file = os.open(path, os.O_RDONLY)
     try:
-        with open_soundfile(path) as sound:
-            return _sound_header(path, sound)
-    except (soundfile.LibsndfileError, TypeError):  # TypeError: a .raw name
-        return _probe_ffmpeg(path)
+        read = partial(_read_at, file)
+        start = read(0, 12)
+        if start[:4] == b"OggS":
+            return _probe_ogg(path)
+        layout = chunk_layout(read, size)
+        is_mp4 = start[4:8] == b"ftyp"
+        if is_mp4 and (fault := mp4_fault(read, size)):
+            raise UnreadableAudio(path, fault)
+    finally:
+        os.close(file)
+    if layout is not None:
+        return _probe_chunks(path, layout, size)
+    header = _probe_any(path) if not is_mp4 else _probe_ffmpeg(path)
+    if start[:4] == b"RIFF" and int.from_bytes(start[4:8], "little") > size:  # an avi
+        return replace(header, faults=(*header.faults, cut_off(header.seconds)))
+    return header
 
 
-def open_soundfile(path: str) -> soundfile.SoundFile:
-    """The file open in libsndfile, under a name of any bytes, UTF-8 or not."""
-    return soundfile.SoundFile(os.fsencode(path))
+def _read_at(file: int, place: int, count: int) -> bytes:
+    return os.pread(file, count, place) if place < _FARTHEST else b""
 
 
-def _mp3_header(layout: Mp3Layout) -> AudioHeader:
-    reader = MP3 if layout.is_unbroken else MP3_FROM_START
-    return AudioHeader(layout.length, layout.sample_rate, layout.channels, "MP3", 0, reader)
-
-
-def _refuse_absent(path: str) -> None:
+def _size_of(path: str) -> int:
     try:
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -123,15 +122,31 @@ def _refuse_absent(path: str) -> None:
         raise UnreadableAudio(path, "it is no regular file")
     if status.st_size == 0:
         raise UnreadableAudio(path, "the file is empty")
+    return status.st_size
+
+
+def open_soundfile(path: str, part: Part | None = None) -> soundfile.SoundFile:
+    """The file, or a part of it, open in libsndfile, under a name of any bytes, UTF-8 or not."""
+    return soundfile.SoundFile(os.fsencode(path) if part is None else PartOfFile(path, part))
+
+
+def _probe_any(path: str, part: Part | None = None) -> AudioHeader:
+    """libsndfile's view of a file or a part of it, else FFmpeg's."""
+    try:
+        with open_soundfile(path, part) as sound:
+            return _sound_header(path, sound)
+    except (soundfile.LibsndfileError, TypeError):  # TypeError: a .raw name
+        return _probe_ffmpeg(path)
 
 
 def _sound_header(path: str, sound: soundfile.SoundFile) -> AudioHeader:
     frames, reader = sound.frames, SOUNDFILE
     if sound.format == "MP3" and (layout := mp3_layout(path)):
-        return _mp3_header(layout)
-    if sound.subtype == "MPEG_LAYER_III" or frames >= _UNKNOWN_FRAMES:
-        frames, reader = _probe_ffmpeg(path, count=True).frames, FFMPEG
+        return _mp3_header(path, layout)
     encoding, bits = _sound_words(sound.format, sound.subtype)
+    if sound.subtype == "MPEG_LAYER_III" or frames >= _UNKNOWN_FRAMES:
+        counted = _probe_ffmpeg(path, count=True)
+        return replace(counted, encoding=encoding, bits=bits, reader=FFMPEG)
     return AudioHeader(frames, sound.samplerate, sound.channels, encoding, bits, reader)
 
 
@@ -140,56 +155,102 @@ def _sound_words(container: str, subtype: str) -> tuple[str, int]:
     return ("FLAC", bits) if container == "FLAC" else (encoding, bits)
 
 
-def _probe_g722(path: str) -> AudioHeader:
+def _probe_chunks(path: str, layout, size: int) -> AudioHeader:
+    """wav and its like: what the header states of its bytes against what is there."""
+    if layout.joined_at is not None:
+        raise UnreadableAudio(path, joined_words(layout.joined_at))
+    is_whole = layout.stated is not None and layout.stated <= layout.there
+    if is_whole or layout.there <= 0:
+        return _probe_any(path)
+    part = Part(0, size, patches=layout.patches)
+    header = _probe_any(path, part)
+    if header.reader == SOUNDFILE and layout.patches:
+        header = replace(header, parts=(part._replace(frames=header.frames),))
+    if layout.stated is None:
+        fault = unfinished(header.seconds, "its header states no length")
+    else:
+        stated = header.seconds * layout.stated / layout.there
+        if stated - header.seconds < SLACK_SECONDS:
+            return header
+        fault = truncated(header.seconds, stated)
+    return replace(header, faults=(fault,))
+
+
+def _probe_ogg(path: str) -> AudioHeader:
+    """Streams that follow one another are read as one if they are of one rate."""
+    with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        links = ogg.links(data)
+    header = _probe_any(path) if len(links) < 2 else _chained(path, links)
+    if header.reader == SOUNDFILE:
+        header = replace(header, reader=OGG)
+    if links and links[-1].is_torn:
+        return replace(header, faults=(*header.faults, cut_off(header.seconds)))
+    if links and not links[-1].is_ended:
+        fault = unfinished(header.seconds, "its last page is not marked as the last")
+        return replace(header, faults=(*header.faults, fault))
+    return header
+
+
+def _chained(path: str, links: list[ogg.Link]) -> AudioHeader:
+    parts, first, frames = [], None, 0
+    for link in links:
+        part = Part(link.start, link.stop)
+        try:
+            with open_soundfile(path, part) as sound:
+                header = _sound_header(path, sound)
+        except soundfile.LibsndfileError as error:
+            reason = f"of the streams joined in it the one at byte {link.start} does not open"
+            raise UnreadableAudio(path, reason) from error
+        first = first or header
+        if header.sample_rate != first.sample_rate:
+            raise UnreadableAudio(path, rate_change(first.sample_rate, header.sample_rate, frames))
+        frames += header.frames
+        parts.append(part._replace(frames=header.frames))
+    return replace(first, frames=frames, parts=tuple(parts))
+
+
+def _mp3_header(path: str, layout: Mp3Layout) -> AudioHeader:
+    reader = MP3 if layout.is_unbroken else MP3_FROM_START
+    audio = layout.length, layout.sample_rate, layout.channels
+    header = AudioHeader(*audio, "MP3", 0, reader)
+    if layout.new_rate is not None:
+        raise UnreadableAudio(path, rate_change(layout.sample_rate, layout.new_rate, layout.length))
+    faults = Faults()
+    for sample in layout.damaged_at:
+        faults.damage(sample / header.sample_rate, sample / header.sample_rate)
+    if layout.stated - layout.length > SLACK_SECONDS * header.sample_rate:
+        faults.add(truncated(header.seconds, layout.stated / header.sample_rate))
+    elif layout.is_torn:
+        faults.add(cut_off(header.seconds))
+    return replace(header, faults=faults.all())
+
+
+def _probe_g722(size: int) -> AudioHeader:
     """Raw G.722 has no header: 16 kHz, one channel, two samples a byte."""
-    return AudioHeader(2 * os.path.getsize(path), SAMPLE_RATE, 1, "G722", 4, FFMPEG)
-
-
-def open_ffmpeg(path: str, first_byte: int = 0):
-    """`(container, audio stream)` of PyAV; the caller closes the container.
-
-    With `first_byte` the file is taken for a bare mp3 stream that begins there.
-    Raises `UnreadableAudio` where FFmpeg finds no audio, or none that it can decode.
-    """
-    import av
-
-    # Absolute, as FFmpeg takes what stands before a colon (12:30.m4a) for a protocol.
-    source, container_format = os.path.abspath(path), None
-    if first_byte:
-        source, container_format = f"subfile,,start,{first_byte},end,0,,:{source}", "mp3"
-    elif path.lower().endswith(G722_SUFFIX):
-        container_format = "g722"
-    try:
-        container = av.open(source, format=container_format)
-    except (av.error.FFmpegError, ValueError) as error:
-        words = getattr(error, "strerror", None) or error
-        reason = f"neither libsndfile nor FFmpeg reads it ({words})"
-        raise UnreadableAudio(path, reason) from error
-    if not container.streams.audio:
-        container.close()
-        raise UnreadableAudio(path, "it has no sound track")
-    stream = container.streams.audio[0]
-    if stream.codec_context is None:
-        container.close()
-        raise UnreadableAudio(path, "neither libsndfile nor FFmpeg knows its codec")
-    return container, stream
+    return AudioHeader(2 * size, SAMPLE_RATE, 1, "G722", 4, FFMPEG)
 
 
 def _probe_ffmpeg(path: str, *, count: bool = False) -> AudioHeader:
     """FFmpeg's view of a file; with `count` its length is counted whatever the container says."""
     container, stream = open_ffmpeg(path)
     with container:
-        codec = stream.codec_context
+        codec, faults = stream.codec_context, Faults()
         is_indexed = "mp4" in container.format.name.split(",")
         # What the container presents: its edit list takes the encoder's delay off, the sample
         # table the padding. Decoders leave the padding on, up to 0.13 s of AAC at 8 kHz.
         if is_indexed and stream.duration and not count:
             frames = round(stream.duration * stream.time_base * codec.sample_rate)
         else:
-            frames = _count_decoded(path, container, stream)
+            refuse_second(path, container)
+            frames = sum(s.shape[1] for _, s in decoded(path, (container, stream), None, faults))
+            stated = stated_seconds(container)
+            seconds = frames / (codec.sample_rate or 1)  # 0: nothing was decoded
+            if stated and stated - seconds > 2 * SLACK_SECONDS:
+                faults.add(truncated(seconds, stated))
         encoding, bits = _codec_words(codec)
         reader = FFMPEG_SEEK if is_indexed else FFMPEG
-        return AudioHeader(frames, codec.sample_rate, codec.channels, encoding, bits, reader)
+        audio = frames, codec.sample_rate, codec.channels
+        return AudioHeader(*audio, encoding, bits, reader, faults=faults.all())
 
 
 def _codec_words(codec) -> tuple[str, int]:
@@ -202,28 +263,3 @@ def _codec_words(codec) -> tuple[str, int]:
         return "ALAC", codec.extradata[_ALAC_DEPTH_AT]
     bits = codec.format.bytes * 8 if codec.format and codec.name in _LOSSLESS_CODECS else 0
     return codec.name.upper(), bits
-
-
-def _count_decoded(path: str, container, stream) -> int:
-    import av
-
-    try:
-        return sum(frame.samples for frame in decoded_frames(container, stream))
-    except av.error.FFmpegError as error:
-        raise UnreadableAudio(path, f"it does not decode ({error.strerror})") from error
-
-
-def decoded_frames(container, stream):
-    """Yields the PyAV frames of a stream from where its container stands.
-
-    In mp3 what is no frame is passed over, as decoders do: joined files have tags in their middle.
-    """
-    import av
-
-    passes_over = stream.codec_context.name.startswith("mp3")
-    for packet in container.demux(stream):
-        try:
-            yield from packet.decode()
-        except av.error.InvalidDataError:
-            if not passes_over:
-                raise

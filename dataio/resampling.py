@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from dataio.schema import SAMPLE_RATE
 
 LOWPASS_WIDTH, ROLLOFF = 6, 0.99  # torchaudio.functional.resample's defaults; the window is Hann
+_AT_ONCE = 1 << 22  # samples resampled together
 _MAX_KERNEL = 1 << 24  # weights; rates that share few factors with 16,000 need more (44,101: 7e8)
 
 
@@ -32,6 +33,28 @@ def resample(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
         return _resample_pointwise(waveform, up, down, width)
     with _one_thread():
         return _resampler(sample_rate)(torch.from_numpy(waveform)).numpy()
+
+
+def resample_blocks(blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[np.ndarray]:
+    """As `resample` of the blocks (T,) put together, bit for bit, a few million samples at a time.
+
+    An output block of `up` samples needs `width` inputs past either side of its `down` inputs.
+    """
+    up, down, width = filter_shape(sample_rate)
+    margin = math.ceil(width / down) * down
+    held: list[np.ndarray] = []
+    length = done = 0  # samples held; those of them, from the first on, whose output has been given
+    for block in blocks:
+        held.append(block)
+        length += len(block)
+        if length < _AT_ONCE + 2 * margin + down:
+            continue
+        together, ready = np.concatenate(held), (length - margin) // down * down
+        yield resample(together, sample_rate)[done // down * up : ready // down * up]
+        held, length, done = [together[ready - margin :]], length - ready + margin, margin
+    if held:
+        together = np.concatenate(held) if len(held) > 1 else held[0]
+        yield resample(together, sample_rate)[done // down * up :]
 
 
 @contextlib.contextmanager

@@ -45,7 +45,8 @@ ERRORS = {
     "sample_rate": "files with another sample rate than their row",
     "channels": "files with another channel count than their row",
     "duration": "files more than 0.05 s longer or shorter than their row",
-    "truncated": "files that break off before the length in their header",
+    "truncated": "files that break off",
+    "damaged": "files of which a stretch does not decode",
     "empty": "files without samples",
     "not_finite": "files with samples that are not finite",
 }
@@ -54,7 +55,8 @@ WARNINGS = {
     "no_rows": "protocols without a row",
     "one_class": "databases with one class only",
     "unlabelled": "rows without a label",
-    "silent": "silent files (peak below -60 dB of full scale)",
+    "unfinished": "files whose header or end was never written, read to their end",
+    "silent": "files whose mono mix is silent (peak below -60 dB of full scale)",
     "clipped": "clipped files (over 0.1 % of the samples at full scale)",
     "offset": "files with a DC offset (over 1 % of full scale)",
     "short": "files shorter than --short",
@@ -212,12 +214,12 @@ class Check:
             return
         for kind, said, found in _differences(cells, file):
             self.findings.add(kind, f"{where}: row {said}, file {found}")
-        decoded = file.decoded_seconds
+        for fault in file.faults:
+            self.findings.add(fault.kind, f"{where}: {fault}")
         tests = {
-            "truncated": decoded < file.seconds - DURATION_TOLERANCE,
-            "empty": file.seconds == 0 or decoded == 0,
+            "empty": file.seconds == 0 or file.decoded_seconds == 0,
             "not_finite": not file.finite,
-            "silent": file.peak < _silent_peak(),
+            "silent": file.mono_peak < _silent_peak(),
             "clipped": file.clipped > CLIPPED_SHARE,
             "offset": abs(file.offset) > OFFSET,
             "short": file.seconds < self.args.short,
@@ -273,8 +275,7 @@ def _differences(cells: list[str], file) -> Iterator[tuple[str, str, str]]:
 def _figure(kind: str, file) -> str:
     """The figure that a finding rests on."""
     figures = {
-        "truncated": f"{file.decoded_seconds:.2f} s decoded, {file.seconds:.2f} s in the header",
-        "silent": f"peak {file.peak:.5f}",
+        "silent": f"peak {file.mono_peak:.5f}, of its channels {file.peak:.5f}",
         "clipped": f"{100 * file.clipped:.2f} % of the samples",
         "offset": f"{100 * file.offset:.1f} % of full scale",
     }

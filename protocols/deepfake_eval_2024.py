@@ -300,19 +300,22 @@ def segment_file(
 
     The job is the file and its pieces of earlier runs; those not written anew are removed.
     Returns (pieces written, pieces removed, what went wrong); nothing is removed when the file is
-    unreadable.
+    unreadable. What breaks off, or is damaged in part, is cut as far as it goes, and said.
     """
     import numpy
 
-    from dataio.probe import UnreadableAudio, probe
-    from protocols.decode import audio_blocks
+    from dataio.audio_file import Faults, UnreadableAudio
+    from dataio.probe import probe
+    from dataio.reading import read_native
 
-    recording, before = job
+    (recording, before), faults = job, Faults()
     try:
         header = probe(recording.path)
-        blocks = [block.mean(axis=1) for block in audio_blocks(recording.path, header)]
+        blocks = list(read_native(recording.path, header, 0, header.frames, faults=faults))
     except UnreadableAudio as error:
         return 0, 0, error.reason
+    for fault in faults.all():
+        print(f"warning: {recording.path}: {fault}", file=sys.stderr)
     waveform = numpy.concatenate(blocks) if blocks else numpy.zeros(0, numpy.float32)
     suffix = os.path.splitext(recording.path)[1].lower()
     suffix = suffix if same_format and suffix in WRITABLE else ".flac"

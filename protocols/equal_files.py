@@ -66,7 +66,7 @@ class FileMatcher:
     """Finds the test files that are a training file's equal; `readings` says what was read."""
 
     def __init__(self, test: list[ListedFile], kinds: list[str], workers: int):
-        from protocols.decode import audio_hash, content_hash
+        from protocols.hashes import audio_hash, content_hash
 
         self.test, self.workers = test, workers
         ways = {"content": (file_size, content_hash), "audio": (audio_shape, audio_hash)}

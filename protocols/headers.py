@@ -17,7 +17,7 @@ from dataio.schema import UserError
 from protocols.parallel import map_in_order
 
 CHUNK_FILES = 256
-CACHE_VERSION = 2  # raise it when dataio.probe reads a header differently
+CACHE_VERSION = 3  # raise it when dataio.probe reads a header differently
 COMMIT_SECONDS = 1.0  # a kill loses at most this much probing
 MISSING, UNREADABLE = "missing", "unreadable"
 NO_STAMP = -1, -1  # size and time that no file has: it is looked at again

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from dataio.probe import UnreadableAudio, probe
+from dataio.audio_file import AudioHeader, Fault, Faults, UnreadableAudio
+from dataio.probe import probe
 
 SILENT_PEAK = 1e-3  # -60 dB of full scale
 FULL_SCALE = 0.9995  # a sample this near to 1 is taken as clipped
@@ -19,8 +20,10 @@ class Measured:
 
     `problem` is `missing`, `unreadable`, or nothing; the other fields hold only for nothing.
     `seconds` is the header's length, `decoded_seconds` what came out of the decoder (NaN where
-    it was not asked); `peak` and `offset` are in parts of full scale, `clipped` in parts of all
-    samples, `leading_silence` in seconds (NaN for a silent file).
+    it was not asked); `peak` is that of the channels, `mono_peak` that of their mean, which is
+    what is scored; these and `offset` are in parts of full scale, `clipped` in parts of all
+    samples, `leading_silence` in seconds (NaN for a silent file). `faults`: what breaks off or
+    does not decode, and where.
     """
 
     problem: str = ""
@@ -30,62 +33,87 @@ class Measured:
     seconds: float = 0.0
     decoded_seconds: float = float("nan")
     peak: float = float("nan")
+    mono_peak: float = float("nan")
     offset: float = 0.0
     clipped: float = 0.0
     leading_silence: float = float("nan")
     finite: bool = True
+    faults: tuple[Fault, ...] = ()
 
 
 def measure_header(path: str) -> Measured:
     """The header alone."""
     try:
+        return _of_header(_header(path))
+    except _Problem as problem:
+        return Measured(*problem.args)
+
+
+class _Problem(Exception):
+    """`problem` and `reason` of a file without a header."""
+
+
+def _header(path: str) -> AudioHeader:
+    try:
         os.stat(path)
-        header = probe(path)
+        return probe(path)
     except (FileNotFoundError, NotADirectoryError):
-        return Measured("missing", "there is no such file")
+        raise _Problem("missing", "there is no such file") from None
     except (UnreadableAudio, OSError, UnicodeEncodeError) as error:
-        return Measured("unreadable", getattr(error, "reason", str(error)))
-    return Measured("", "", header.sample_rate, header.channels, header.seconds)
+        raise _Problem("unreadable", getattr(error, "reason", str(error))) from error
+
+
+def _of_header(header: AudioHeader) -> Measured:
+    return Measured(
+        sample_rate=header.sample_rate,
+        channels=header.channels,
+        seconds=header.seconds,
+        faults=header.faults,
+    )
 
 
 def measure(path: str) -> Measured:
     """Header and samples, decoded block by block."""
     import numpy
 
-    from protocols.decode import audio_blocks
+    from dataio.reading import blocks, channel_mean
 
-    first = measure_header(path)
-    if first.problem:
-        return first
-    rate = first.sample_rate
+    try:
+        header = _header(path)
+    except _Problem as problem:
+        return Measured(*problem.args)
+    rate, faults = header.sample_rate, Faults()
     frame = max(1, round(FRAME_SECONDS * rate))
-    count, total, peak, full, finite = 0, 0.0, 0.0, 0, True
+    count, total, full, finite = 0, 0.0, 0, True
+    peak = mono_peak = 0.0
     energies, rest = [], numpy.zeros(0, numpy.float32)
     try:
-        for block in audio_blocks(path, probe(path)):
+        for block in blocks(path, header, faults=faults):  # (C, T)
             finite = finite and bool(numpy.isfinite(block).all())
             block = numpy.nan_to_num(block, posinf=0.0, neginf=0.0)
             level = numpy.abs(block)
-            count += len(block)
-            total += float(block.sum(dtype=numpy.float64)) / block.shape[1]
+            count += block.shape[1]
+            total += float(block.sum(dtype=numpy.float64)) / len(block)
             peak = max(peak, float(level.max(initial=0.0)))
-            full += int((level >= FULL_SCALE).any(axis=1).sum())
-            mono = numpy.concatenate([rest, block.mean(axis=1)])
+            full += int((level >= FULL_SCALE).any(axis=0).sum())
+            mono = channel_mean(block)
+            mono_peak = max(mono_peak, float(numpy.abs(mono).max(initial=0.0)))
+            mono = numpy.concatenate([rest, mono])
             whole = len(mono) // frame * frame
             energies.append((mono[:whole].reshape(-1, frame) ** 2).mean(axis=1))
             rest = mono[whole:]
     except UnreadableAudio as error:
         return Measured("unreadable", error.reason)
-    return Measured(
-        sample_rate=rate,
-        channels=first.channels,
-        seconds=first.seconds,
+    return replace(
+        _of_header(header),
         decoded_seconds=count / rate,
         peak=peak,
+        mono_peak=mono_peak,
         offset=total / max(1, count),
         clipped=full / max(1, count),
-        leading_silence=_leading_silence(energies, peak),
+        leading_silence=_leading_silence(energies, mono_peak),
         finite=finite,
+        faults=faults.all(),
     )
 
 

@@ -40,15 +40,33 @@ def test_what_is_no_layer_three_frame_has_no_header(start):
 
 def test_frames_are_counted_over_padding_and_junk():
     data = FRAME_128K * 3 + b"junk" * 5 + FRAME_PADDED * 4
-    assert count_samples(data, 0) == (7 * 1152, False)
+    assert count_samples(data, 0) == (7 * 1152, False, (3 * 1152,), None, False)
 
 
 def test_a_tag_behind_the_last_frame_breaks_nothing():
-    assert count_samples(FRAME_128K * 3 + b"TAG" + bytes(125), 0) == (3 * 1152, True)
+    assert count_samples(FRAME_128K * 3 + b"TAG" + bytes(125), 0) == (
+        3 * 1152,
+        True,
+        (),
+        None,
+        False,
+    )
+
+
+def test_tags_between_joined_files_are_no_damage():
+    id3 = b"ID3\x03\x00\x00" + bytes([0, 0, 0, 50]) + b"t" * 50
+    ape = b"APETAGEX" + bytes(4) + (40).to_bytes(4, "little") + bytes([0, 0, 0, 0, 0, 0, 0, 0x20])
+    for tag in (b"TAG" + bytes(125), id3, ape.ljust(32, b"\0") + b"x" * 40):
+        assert count_samples(FRAME_128K * 3 + tag + FRAME_128K * 2, 0).damaged_at == ()
+
+
+def test_another_rate_ends_the_count():
+    counted = count_samples(FRAME_128K * 3 + FRAME_16KHZ * 3, 0)
+    assert (counted.total, counted.new_rate) == (3 * 1152, 16_000)
 
 
 def test_a_last_frame_cut_short_does_not_count():
-    assert count_samples(FRAME_128K * 3 + FRAME_128K[:100], 0) == (3 * 1152, True)
+    assert count_samples(FRAME_128K * 3 + FRAME_128K[:100], 0) == (3 * 1152, True, (), None, True)
 
 
 def test_first_frame_is_behind_tag_and_false_starts():
@@ -61,4 +79,4 @@ def test_first_frame_is_behind_tag_and_false_starts():
 
 def test_bytes_without_a_frame_have_none():
     assert first_frame(b"\xff" * 1000) is None
-    assert count_samples(b"nothing here" * 10, 0) == (0, True)
+    assert count_samples(b"nothing here" * 10, 0) == (0, True, (), None, False)
