@@ -6,12 +6,14 @@ import io
 import math
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from augment.catalogue import EXAMPLES, synthetic_recordings
 from augment.chain import build
+from dataio.output_paths import check_outputs
 from dataio.schema import SAMPLE_RATE, UserError
 from dataio.whole_files import make_folder, write_bytes, write_sound
 
@@ -24,6 +26,7 @@ WINDOW, HOP = 512, 128  # samples of the short-time spectra
 def run(options) -> int:
     """Write the wavs and the picture; prints each path."""
     from dataio.audio import load_waveform
+    from dataio.files import find_audio
     from dataio.probe import UnreadableAudio
 
     _check(options)
@@ -36,16 +39,16 @@ def run(options) -> int:
         settings = synthetic_recordings(Path(scratch))
         settings |= {name: {"folder": folder} for name, folder in folders.items() if folder}
         versions, refused = augment_all(waveform, settings, options.seed)
-    output = Path(options.output)
-    make_folder(output)
-    for index, (label, version) in enumerate(versions.items()):
-        path = output / f"{index:02d}_{label.replace(' ', '_')}.wav"
+    wavs, picture = _wavs(options.output, versions), Path(options.output, PICTURE)
+    given = [options.file, *find_audio(filter(None, folders.values()))]
+    check_outputs([("the output", path) for path in (*wavs, picture)], given)
+    make_folder(picture.parent)
+    for path, version in zip(wavs, versions.values(), strict=True):
         write_sound(path, version, SAMPLE_RATE, "FLOAT")  # keeps what lies beyond +-1
         print(path)
-    draw_spectrograms(
-        versions, output / PICTURE, title=f"{os.path.basename(options.file)}, seed {options.seed}"
-    )
-    print(output / PICTURE)
+    title = f"{os.path.basename(options.file)}, seed {options.seed}"
+    draw_spectrograms(versions, picture, title=title)
+    print(picture)
     for reason in refused:
         print(f"left out: {reason}")
     return 0
@@ -61,6 +64,13 @@ def _check(options) -> None:
     there = next(place for place in (output, *output.parents) if place.exists())
     if not there.is_dir():
         raise UserError(f"--output {options.output}: {there} is a file; name a folder")
+
+
+def _wavs(folder: str, labels: Iterable[str]) -> list[Path]:
+    return [
+        Path(folder, f"{index:02d}_{label.replace(' ', '_')}.wav")
+        for index, label in enumerate(labels)
+    ]
 
 
 def augment_all(

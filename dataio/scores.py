@@ -92,7 +92,7 @@ def read_meta(path: str | os.PathLike) -> dict:
     model, checkpoint_sha256, engine, precision, sample_rate, toolkit_version."""
     import json
 
-    beside = Path(os.fspath(path).removesuffix(".gz")).with_suffix(".meta.json")
+    beside = meta_path(path)
     try:
         meta = json.loads(beside.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -102,6 +102,11 @@ def read_meta(path: str | os.PathLike) -> dict:
     if not isinstance(meta, dict):
         raise UserError(f"{beside} holds no JSON object: delete or repair it")
     return meta
+
+
+def meta_path(path: str | os.PathLike) -> Path:
+    """Where what is known of a score file lies: `<stem>.meta.json` beside it."""
+    return Path(os.fspath(path).removesuffix(".gz")).with_suffix(".meta.json")
 
 
 def read_table(path: str | os.PathLike, columns: Iterable[str]):

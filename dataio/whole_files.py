@@ -252,12 +252,6 @@ def remove(path: str | os.PathLike) -> None:
         raise cannot_write(path, error) from error
 
 
-def refuse_folder(option: str, path: str | os.PathLike | None) -> None:
-    """`UserError` if what `option` names to be written is a folder: before the work, not after."""
-    if path and os.path.isdir(path):
-        raise UserError(f"{option} {path} is a folder: name a file")
-
-
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Write a small text file."""
     with whole_file(path) as stream:

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Sequence
 
 from dataio.command import run_command
+from dataio.output_paths import check_outputs
 from dataio.schema import UserError
 
 OK, DRIFTED, INSUFFICIENT, DEFECT = 0, 1, 3, 70  # 70: EX_SOFTWARE of sysexits.h
@@ -81,6 +82,13 @@ def check_values(args: argparse.Namespace) -> None:
         for name in OF_WINDOWS:
             if getattr(args, name) is not None:
                 raise UserError(f"--{name} is about windows: give their size with --window")
+
+
+def check_paths(args: argparse.Namespace) -> None:
+    """Refuse outputs that would destroy what is read, or each other."""
+    named = ("output", "json", "report")
+    outputs = [(f"--{name}", getattr(args, name, None)) for name in named]
+    check_outputs(outputs, [args.embeddings, getattr(args, "reference", None), *args.protocol])
 
 
 def read_sample(args: argparse.Namespace, columns: Sequence[str]):
@@ -191,6 +199,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def command() -> int:
         check_values(args)
+        check_paths(args)
         return args.run(args)
 
     try:

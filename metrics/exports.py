@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,18 +29,20 @@ def check(arguments: argparse.Namespace) -> None:
         kind, _, path = asked.partition("=")
         if kind not in WRITERS or not path:
             raise UserError(f"--export {asked}: expected FORMAT=PATH with {', '.join(WRITERS)}")
-        written = [Path(path)]
-        if kind == "speech_df_arena":
-            written.append(Path(path).with_suffix(".csv"))
-        if Path(arguments.scores).resolve() in [each.resolve() for each in written]:
-            raise UserError(f"--export {asked} would write over {arguments.scores}: rename it")
-        if len(set(written)) < len(written):
-            raise UserError(f"--export {asked}: {path} is the key's name, end the scores' in .txt")
     named = any(asked.startswith("speech_df_arena=") for asked in arguments.export)
     if arguments.data_folder and not (named and arguments.protocol):
         raise UserError(
             "--data_folder is for the file names of --export speech_df_arena=PATH with --protocol"
         )
+
+
+def outputs(arguments: argparse.Namespace) -> Iterator[tuple[str, str | Path]]:
+    """Each file that is exported, and what to call it."""
+    for asked in arguments.export:
+        kind, _, path = asked.partition("=")
+        yield f"--export {kind}", path
+        if kind == ARENA:
+            yield f"the key of --export {kind}", Path(path).with_suffix(".csv")
 
 
 def alone(arguments: argparse.Namespace) -> bool:

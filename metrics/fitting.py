@@ -12,13 +12,13 @@ import numpy as np
 
 from dataio.schema import UNKNOWN, UserError
 from dataio.score_keys import check_scored
-from dataio.scores import Scores, write_scores
+from dataio.scores import Scores, meta_path, write_scores
 from dataio.whole_files import whole_file
 from metrics import calibration as calibrations
 from metrics import costs as cost_functions
 from metrics import outputs, rates
 from metrics.fusion import Fusion, aligned, fit_fusion
-from metrics.inputs import key_of, labelled, read
+from metrics.inputs import key_of, labelled, read, refuse_overwriting
 
 DEFAULT_PRIOR = 0.5
 
@@ -28,6 +28,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
     if arguments.method == "isotonic" and arguments.prior is not None:
         raise UserError("--prior is for --method affine: isotonic calibration is for every prior")
     prior = checked_prior(arguments.prior)
+    refuse_overwriting(arguments, [("--output", arguments.output)])
     notes: list[str] = []
     key = key_of(arguments)
     scores = labelled(read(arguments.scores, key, notes), notes)
@@ -77,6 +78,8 @@ def fuse(arguments: argparse.Namespace) -> int:
             "give one of each system, in the same order"
         )
     prior = checked_prior(arguments.prior)
+    beside = ("the file beside --output", meta_path(arguments.output))
+    refuse_overwriting(arguments, [("--output", arguments.output), beside])
     key, notes = key_of(arguments), []
     systems = [read(path, key, notes) for path in arguments.scores]
     targets = [read(path, key, notes, required=False) for path in arguments.apply]
@@ -150,7 +153,7 @@ def fused_meta(fusion: Fusion, systems: list[Scores], targets: list[Scores], pri
 
 def write_fused(path: str, scores: Scores, meta: dict) -> None:
     """The score file, and what it was made of beside it; each appears whole."""
-    with whole_file(Path(path).with_suffix(".meta.json")) as stream:
+    with whole_file(meta_path(path)) as stream:
         json.dump(meta, stream, indent=1)
         stream.write("\n")
     write_scores(path, scores)

@@ -6,11 +6,26 @@ import argparse
 
 import numpy as np
 
+from dataio.output_paths import Named, check_outputs
 from dataio.schema import UNKNOWN, UserError, subset_of
 from dataio.score_formats import read_any
 from dataio.score_keys import Key, read_keys, with_labels
-from dataio.scores import Scores, subset_index
+from dataio.scores import Scores, meta_path, subset_index
 from metrics import calibration as calibrations
+
+SCORE_FILES = ("scores", "apply", "against", "threshold_from")
+OTHER_FILES = ("protocol", "calibration", "against_calibration", "key")
+
+
+def refuse_overwriting(arguments: argparse.Namespace, outputs: Named) -> None:
+    """`UserError` if an output is a file that the command reads, or another output."""
+
+    def named(options: tuple[str, ...]) -> list[str]:
+        found = [getattr(arguments, option, None) or [] for option in options]
+        return [path for paths in found for path in ([paths] if isinstance(paths, str) else paths)]
+
+    scores = named(SCORE_FILES)
+    check_outputs(outputs, [*scores, *map(meta_path, scores), *named(OTHER_FILES)])
 
 
 def key_of(arguments: argparse.Namespace) -> Key | None:

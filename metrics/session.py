@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from dataio.matching import matched_rows
+from dataio.output_paths import check_writable
 from dataio.schema import UNKNOWN, UserError
 from dataio.score_keys import Key, check_scored
 from dataio.score_protocol import protocol_columns
@@ -17,7 +19,14 @@ from metrics import exports, guards, outputs, rates, results
 from metrics.bootstrap import Plan
 from metrics.costs import Costs
 from metrics.fusion import aligned
-from metrics.inputs import by_prefix, checked_calibration, key_of, labelled, read
+from metrics.inputs import (
+    by_prefix,
+    checked_calibration,
+    key_of,
+    labelled,
+    read,
+    refuse_overwriting,
+)
 from metrics.measures import MEASURES, PUBLISHED, Setting
 from metrics.results import Data, Request
 from metrics.sweep import sweep
@@ -31,6 +40,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """Everything asked of one score file; 0, whatever the figures say."""
     request = requested(arguments)
     exports.check(arguments)
+    check_paths(arguments)
     key, notes = key_of(arguments), []
     whole = read(arguments.scores, key, notes)
     if exports.alone(arguments) and (whole.labels == UNKNOWN).all():
@@ -79,6 +89,14 @@ def evaluate(arguments: argparse.Namespace) -> int:
     outputs.to_screen(found, request.names if arguments.metrics else PUBLISHED, shown)
     outputs.print_lines(written)
     return 0
+
+
+def check_paths(arguments: argparse.Namespace) -> None:
+    """Refuses outputs that would destroy what is read, or each other, before any work."""
+    files = [(f"--{name}", getattr(arguments, name)) for name in FILES if name != "plots"]
+    refuse_overwriting(arguments, [*files, *exports.outputs(arguments)])
+    if arguments.plots:
+        check_writable("--plots", Path(arguments.plots, "det.svg"))
 
 
 def export_only(arguments: argparse.Namespace, whole: Scores, notes: list[str]) -> int:

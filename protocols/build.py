@@ -18,8 +18,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
+from dataio.output_paths import check_outputs
 from dataio.schema import COLUMNS, Row, UserError
-from dataio.whole_files import refuse_folder, whole_file, write_text
+from dataio.whole_files import whole_file, write_text
 from protocols.corpus import Corpus, Item, find_corpus, row_of
 from protocols.source import UNKNOWN_WORD, Source
 from protocols.summary import Skipped, Summary, counts_text, passed_over_text
@@ -67,11 +68,13 @@ def build_and_report(corpus: Corpus, source: Source, args: argparse.Namespace) -
     """Build with the shared options, print the summary; the exit status."""
     from protocols.parallel import worker_count
 
-    refuse_folder("--json", args.json)
+    output = Path(args.output or corpus.csv_name(source.variant))
+    _refuse_output(output)
+    _check_paths(corpus, output, source, args)
     summary = build(
         corpus,
         source,
-        args.output or corpus.csv_name(source.variant),
+        output,
         workers=worker_count(args.workers),
         use_cache=not args.no_cache,
         allow_empty=args.allow_empty,
@@ -80,6 +83,20 @@ def build_and_report(corpus: Corpus, source: Source, args: argparse.Namespace) -
     if args.json:
         write_text(args.json, json.dumps(asdict(summary), indent=1) + "\n")
     return 0
+
+
+def _check_paths(corpus: Corpus, output: Path, source: Source, args: argparse.Namespace) -> None:
+    """Refuse outputs that would destroy a list that is read, or each other."""
+    beside = [output.with_suffix(end) for end in (".skipped.csv", ".headers.sqlite")]
+    outputs = [
+        *(("--output", path) for path in _output_files(corpus, output).values()),
+        *(("the file beside --output", path) for path in beside),
+        ("--json", args.json),
+    ]
+    lists = [source.file_list, *getattr(args, "lists", [])]
+    if source.metadata and not os.path.isdir(source.metadata):
+        lists.append(source.metadata)
+    check_outputs(outputs, lists)
 
 
 def _variant(corpus: Corpus, asked: str) -> str:

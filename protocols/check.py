@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from dataio.output_paths import check_outputs
 from dataio.rows import (
     CHANNELS,
     DURATION,
@@ -29,7 +30,7 @@ from dataio.rows import (
 )  # fmt: skip
 from dataio.schema import LABELS, ROOT, UNLABELLED, UserError, resolve_path
 from dataio.text_cells import seconds_of
-from dataio.whole_files import refuse_folder, write_text
+from dataio.whole_files import write_text
 from protocols.findings import Findings
 
 ERRORS = {
@@ -87,8 +88,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.sample is not None and args.sample < 1:
         raise UserError(f"--sample {args.sample}: give a number above 0")
-    refuse_folder("--json", args.json)
-    refuse_folder("--findings", args.findings)
+    check_outputs([("--json", args.json), ("--findings", args.findings)], [args.csv])
     with Findings(args.findings) as findings:
         report = Check(args, findings, worker_count(args.workers)).report()
     print(text_of(report, findings))

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import islice
 
+from dataio.output_paths import check_outputs
 from dataio.rows import ID, PATH, PROPORTION, SPEAKER, plain_path, read_rows
 from dataio.schema import UserError, resolve_path
 from dataio.whole_files import write_text
@@ -58,6 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    outputs = [("--json", args.json), ("--findings", args.findings)]
+    check_outputs(outputs, [*args.train, *args.test])
     with Findings(args.findings) as findings:
         if RELEASED in args.train:
             if len(args.train) > 1:

@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from dataio.output_paths import check_outputs
 from dataio.schema import COLUMNS, UserError
 from dataio.whole_files import make_folder, new_file, remove, whole_file, write_text
 from protocols.corpus import TEST, TRAIN, Corpus, corpora
@@ -119,6 +120,8 @@ def merge(
     Returns what merge.json says. `limit_hours` and `balance` draw a subset of the training rows.
     """
     output_folder = Path(output_folder)
+    written = (*(f"{name}.csv" for name in OUTPUTS), SUMMARY, DUPLICATES)
+    check_outputs([("the output", output_folder / name) for name in written], [*train, *test])
     make_folder(output_folder)
     rows = {name: Rows() for name in OUTPUTS}
     summary = {"inputs": [], "seed": seed, "limit_hours": limit_hours, "balance": balance}
