@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dataio.checked import META, read_json
 from dataio.schema import FAKE, REAL, UNKNOWN, UNLABELLED, UserError
 from dataio.text_cells import UNREADABLE, check_header, number_of, open_text
 from dataio.whole_files import whole_file
@@ -90,18 +91,10 @@ def read_scores(path: str | os.PathLike) -> Scores:
 def read_meta(path: str | os.PathLike) -> dict:
     """What `main.py inference` wrote beside the scores (`<stem>.meta.json`), {} if nothing:
     model, checkpoint_sha256, engine, precision, sample_rate, toolkit_version."""
-    import json
-
-    beside = meta_path(path)
     try:
-        meta = json.loads(beside.read_text(encoding="utf-8"))
+        return read_json(meta_path(path), META, "delete or repair it")
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise UserError(f"{beside} is not readable JSON ({error}): delete or repair it") from error
-    if not isinstance(meta, dict):
-        raise UserError(f"{beside} holds no JSON object: delete or repair it")
-    return meta
 
 
 def meta_path(path: str | os.PathLike) -> Path:

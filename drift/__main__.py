@@ -15,7 +15,7 @@ from dataio.command import run_command
 from dataio.output_paths import check_outputs
 from dataio.schema import UserError
 
-OK, DRIFTED, INSUFFICIENT, DEFECT = 0, 1, 3, 70  # 70: EX_SOFTWARE of sysexits.h
+OK, DRIFTED, MISTAKE, INSUFFICIENT, DEFECT = 0, 1, 2, 3, 70  # 70: EX_SOFTWARE of sysexits.h
 LEAST = {"seed": 0, "max_rows": 0, "top": 1, "draws": 1}
 OF_WINDOWS = ("step", "time", "k_of_n")
 FAIL_ON = {"never": (), "warn": ("warn", "alarm"), "alarm": ("alarm",)}
@@ -97,7 +97,7 @@ def read_sample(args: argparse.Namespace, columns: Sequence[str]):
 
     from drift.columns import with_columns
     from drift.conditions import with_loudness
-    from drift.embeddings import read_embeddings
+    from drift.embedding_files import read_embeddings
 
     rng = np.random.default_rng([args.seed, 10])
     sample = read_embeddings(args.embeddings, max_rows=args.max_rows or None, rng=rng)

@@ -7,9 +7,10 @@ column on a desk. Colours are the CSS classes of drift/report.html.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
+
+from dataio.pages import html, join
 
 WIDTH = 420
 
@@ -34,19 +35,26 @@ def _tick(value: float) -> str:
 
 
 def svg(height: float, title: str, body: Sequence[str]) -> str:
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">'
-        f"<title>{escape(title)}</title>{''.join(body)}</svg>"
+    return html(
+        '<svg viewBox="0 0 {} {:.0f}" role="img" aria-label="{}"><title>{}</title>{}</svg>',
+        WIDTH,
+        height,
+        title,
+        title,
+        join(body),
     )
 
 
 def _text(x: float, y: float, words: str, *, anchor: str = "start", kind: str = "soft") -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    return f'<text {place} class="{kind}">{escape(words)}</text>'
+    return html(
+        '<text x="{:.1f}" y="{:.1f}" text-anchor="{}" class="{}">{}</text>',
+        x, y, anchor, kind, words,
+    )  # fmt: skip
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
+    template = '<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" class="{}"/>'
+    return html(template, x1, y1, x2, y2, kind)
 
 
 class _Frame:
@@ -115,11 +123,11 @@ def scatter(
         x, y = frame.at(*points[~outside].T)
         # one path of zero-length round strokes: a thousand points are 12 kB
         path = "".join(f"M{a:.1f} {b:.1f}h0" for a, b in zip(x, y, strict=True))
-        body.append(f'<path d="{path}" class="dots {kind}"/>')
+        body.append(html('<path d="{}" class="dots {}"/>', path, kind))
         x, y = frame.at(*np.clip(points[outside], low, high).T)
         path = "".join(f"M{a - 4:.1f} {b - 4:.1f}l8 8m-8 0l8 -8" for a, b in zip(x, y, strict=True))
         if path:
-            body.append(f'<path d="{path}" class="dots beyond {kind}"/>')
+            body.append(html('<path d="{}" class="dots beyond {}"/>', path, kind))
     return svg(height, title, body), beyond
 
 
@@ -145,7 +153,7 @@ def band_line(
     _, y = frame.at(known, values[known])
     corners = [*zip(x, top, strict=True), *zip(x[::-1], bottom[::-1], strict=True)]
     points = " ".join(f"{a:.1f},{b:.1f}" for a, b in corners)
-    body.append(f'<polygon points="{points}" class="band"/>')
+    body.append(html('<polygon points="{}" class="band"/>', points))
     body.append(_polyline(x, y))
     body += [
         _dot(a, b, "value", f"{names[place]}: {values[place]:.4g}")
@@ -156,12 +164,12 @@ def band_line(
 
 def _polyline(x: np.ndarray, y: np.ndarray) -> str:
     points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
-    return f'<polyline points="{points}" class="line"/>'
+    return html('<polyline points="{}" class="line"/>', points)
 
 
 def _dot(x: float, y: float, kind: str, tip: str) -> str:
-    place = f'cx="{x:.1f}" cy="{y:.1f}" r="4"'
-    return f'<circle {place} class="{kind}"><title>{escape(tip)}</title></circle>'
+    template = '<circle cx="{:.1f}" cy="{:.1f}" r="4" class="{}"><title>{}</title></circle>'
+    return html(template, x, y, kind, tip)
 
 
 def alarm_line(
@@ -190,14 +198,19 @@ def alarm_line(
     if level:
         _, bottom = frame.at(0, -np.log10(level))
         body.append(
-            f'<rect x="{frame.left:.1f}" y="{frame.top:.1f}" class="alarm-band" '
-            f'width="{frame.right - frame.left:.1f}" height="{bottom - frame.top:.1f}"/>'
+            html(
+                '<rect x="{:.1f}" y="{:.1f}" class="alarm-band" width="{:.1f}" height="{:.1f}"/>',
+                frame.left,
+                frame.top,
+                frame.right - frame.left,
+                bottom - frame.top,
+            )
         )
     x, y = frame.at(known, -np.log10(p[known]))
     body.append(_polyline(x, y))
     for place, a, b in zip(known, x, y, strict=True):
         if raised[place]:
-            body.append(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="7" class="ring"/>')
+            body.append(html('<circle cx="{:.1f}" cy="{:.1f}" r="7" class="ring"/>', a, b))
         tip = f"{names[place]}: p = {p[place]:.4g}, {status[place]}"
         body.append(_dot(a, b, status[place], tip))
     for place in np.flatnonzero(~np.isfinite(p)):
@@ -238,8 +251,13 @@ def bars(
             continue
         start, end = sorted((across(0), across(value)))
         body.append(
-            f'<rect x="{start:.1f}" y="{y + 16}" width="{max(end - start, 1):.1f}" height="11" '
-            f'class="{status[place]}"/>'
+            html(
+                '<rect x="{:.1f}" y="{}" width="{:.1f}" height="11" class="{}"/>',
+                start,
+                y + 16,
+                max(end - start, 1),
+                status[place],
+            )
         )
         interval = intervals[place]
         if interval is not None:

@@ -107,7 +107,7 @@ def mmd_of_windows(
     """(windows, B + 1) unbiased squared MMD of each window from the first n places."""
     import torch
 
-    from drift.sweeps import kernel_blocks
+    from drift.sweeps import kernel_blocks, without_rounding
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     sides = [np.arange(n), *places]
@@ -131,4 +131,5 @@ def mmd_of_windows(
     to_reference, within = to_reference.cpu().numpy().T, within.cpu().numpy().T
     m = np.array([[len(window)] for window in places])
     own = within[1:] / (m * (m - 1))
-    return within[0] / (n * (n - 1)) + own - 2 * to_reference[1:] / (n * m)
+    contrast = within[0] / (n * (n - 1)) + own - 2 * to_reference[1:] / (n * m)
+    return without_rounding(contrast, float(np.abs(within[0]).max()) / (n * (n - 1)))

@@ -67,7 +67,12 @@ def p_value(values: np.ndarray) -> float:
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
-    """(B + 1,): the p-value each labelling would have had, were it the observed one."""
+    """(B + 1,): the p-value each labelling would have had, were it the observed one.
+
+    ValueError for a value that is not finite: it would stand nowhere and pass for no drift.
+    """
+    if not np.isfinite(values).all():
+        raise ValueError("a distance is not finite")
     tolerance = _TIE * np.abs(values).max(initial=0.0)
     ordered = np.sort(values)
     reached = len(values) - np.searchsorted(ordered, values - tolerance, side="left")

@@ -13,6 +13,7 @@ from dataio.whole_files import write_text
 from drift import __version__
 from drift.comparison import Comparison
 from drift.distances import Result
+from drift.null import status_of
 from drift.ranking import DriftedFile
 from drift.reference import Reference
 from drift.subsets import Part
@@ -194,12 +195,9 @@ def counted_rows(comparison: Comparison) -> str:
 
 def describe(comparison: Comparison) -> str:
     """The whole comparison for a terminal."""
-    reference, incoming, request = comparison.reference, comparison.incoming, comparison.request
+    reference, incoming = comparison.reference, comparison.incoming
     lines = [
-        f"{comparison.status.upper()}: p = {number(comparison.p)} over "
-        f"{', '.join(result.name for result in comparison.results)} "
-        f"({request.draws} relabellings, seed {request.seed}; "
-        f"alarm at p <= {number(request.family_alpha)})",
+        headline(comparison),
         f"reference {reference.sample.name}: {len(reference.sample)} rows compared, "
         f"{reference.scale.rows} others fixed the scale; EER {percent(comparison.eer[0])}",
         f"incoming {incoming.name}: {len(incoming)} rows; EER {percent(comparison.eer[1])}",
@@ -232,6 +230,35 @@ def describe(comparison: Comparison) -> str:
         heads = ["signal", "reference", "incoming", "distance", "p"]
         lines += ["", table(heads, rows)]
     return "\n".join(lines)
+
+
+def headline(comparison: Comparison) -> str:
+    """The status, what raised it, and the whole's p over the distances that were computed."""
+    request = comparison.request
+    measured = [r.name for r in comparison.results if r.status != "insufficient"]
+    over = f" over {', '.join(measured)}" if measured else ""
+    shared = f", {request.families} families share {request.alpha:g}" * (request.families > 1)
+    raised = raised_by(comparison)
+    by = f" by {' and '.join(raised)}" * (request.families > 1 and bool(raised))
+    of_whole = " for the whole" * (request.families > 1)
+    return (
+        f"{comparison.status.upper()}{by}: p = {number(comparison.p)}{of_whole}{over} "
+        f"({request.draws} relabellings, seed {request.seed}; "
+        f"alarm at p <= {number(request.family_alpha)}{shared})"
+    )
+
+
+def raised_by(comparison: Comparison) -> list[str]:
+    """The families that have the status, where it is a warning or an alarm."""
+    if comparison.status not in ("warn", "alarm"):
+        return []
+    whole = status_of(comparison.p, comparison.request.family_alpha)
+    families = {"the whole": [whole]}
+    for column, parts in comparison.slices.items():
+        families[f"slices of {column}"] = [part.status for part in parts]
+    if comparison.windows is not None:
+        families["windows"] = [comparison.windows.status]
+    return [name for name, states in families.items() if comparison.status in states]
 
 
 def windows_rule(windows: Windows) -> str:

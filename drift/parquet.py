@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from dataio.checked import META, parse_json
 from dataio.schema import UNKNOWN
-from drift.embeddings import Choose, EmbeddingSet, embedding_set, parse_meta, refuse_non_finite
+from drift.embeddings import EmbeddingSet, embedding_set, refuse_non_finite
+
+Choose = Callable[[int], "np.ndarray | None"]  # of so many rows, which to keep; None: all
 
 _NUMBERED = re.compile(r"(.*?)(\d+)")
 
@@ -115,7 +119,7 @@ def read_parquet(path: Path, choose: Choose) -> EmbeddingSet:
         known["logits"] = np.concatenate(logits)
     note = (schema.metadata or {}).get(b"meta")
     if note:
-        known["meta"] = parse_meta(note)
+        known["meta"] = parse_json(note, META, "meta")
     embeddings = np.concatenate(blocks) if blocks else np.empty((0, 0), np.float32)
     return embedding_set(embeddings, total_rows=total, name=path.name, **known)
 

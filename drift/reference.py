@@ -21,27 +21,50 @@ monitor wants a reference several times the size of what it compares.
 
 from __future__ import annotations
 
+import hashlib
 import json
-import zipfile
-import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from dataio.array_files import UNREADABLE, ArrayArchive, open_arrays
+from dataio.checked import (
+    ANYTHING,
+    META,
+    NOTHING,
+    NUMBER_OR_NAN,
+    TEXT,
+    WHOLE,
+    check,
+    parse_json,
+)
 from dataio.schema import UserError
 from dataio.whole_files import whole_file
 from drift import __version__
 from drift.columns import SIGNAL_COLUMNS
 from drift.embeddings import EmbeddingSet, embedding_set
-from drift.null import MINIMUM_ROWS
+from drift.null import LEVELS, MINIMUM_ROWS
 
 FORMAT, FORMAT_VERSION = "antideepfake-drift-reference", 1
 SCALE_SHARE, SCALE_ROWS_MAX = 1 / 3, 2_000
 BINS = 32
 COMPONENTS_MAX, ROWS_PER_COMPONENT = 64, 5
 _BANDWIDTH_ROWS = 1_000
+FARTHEST = 1e6  # deviations: as far as anything can be, with squares that float32 holds
+TOLERATED_REPEATS = 0.01  # of the incoming rows: two empty recordings are no fault
+LEAST_OF_USUAL, LEAST_OF_MEAN = 1e-3, 1e-6
+HEADER = {  # of the file, as JSON
+    "format": TEXT, "version": WHOLE, "toolkit_version": TEXT, "seed": WHOLE,
+    "group": (TEXT, NOTHING), "total_rows": (WHOLE, NOTHING), "name": TEXT, "meta": META,
+    "columns": [TEXT], "scale_only?": {...: [TEXT]},
+    "scale": {
+        "bandwidth": NUMBER_OR_NAN, "score_mean": NUMBER_OR_NAN,
+        "score_deviation": NUMBER_OR_NAN, "rows": WHOLE,
+    },
+}  # fmt: skip
+FIXED = {"mean": 1, "deviation": 1, "edges": 2, "components": 2, "component_variance": 1}
 # What must agree before two files may be compared; a key that neither file has is skipped.
 PROVENANCE = ("model", "checkpoint_sha256", "layer", "pooling", "sample_rate")
 
@@ -66,18 +89,18 @@ class Scale:
     rows: int
 
     def standardise(self, embeddings: np.ndarray) -> np.ndarray:
-        """(N, D) float32 in deviations from the reference's mean."""
-        return (embeddings - self.mean) / self.deviation
+        """(N, D) float32 in deviations from the reference's mean, at most `FARTHEST` of them."""
+        rows = (embeddings - self.mean) / self.deviation
+        return np.clip(rows, -FARTHEST, FARTHEST, out=rows)
 
     def standardise_score(self, score: np.ndarray) -> np.ndarray:
         return (score - self.score_mean) / self.score_deviation
 
 
 def fit_scale(sample: EmbeddingSet) -> Scale:
-    """The scale of a sample; a dimension that never varies keeps its raw unit."""
+    """The scale of a sample; a dimension of almost no spread takes the unit of the others."""
     mean = sample.embeddings.mean(axis=0, dtype=np.float64).astype(np.float32)
-    deviation = sample.embeddings.std(axis=0, ddof=1, dtype=np.float64).astype(np.float32)
-    deviation = np.where(deviation > 0, deviation, np.float32(1))
+    deviation = units_of(sample.embeddings, mean)
     rows = (sample.embeddings - mean) / deviation
     components, variance = _principal_components(rows)
     score = sample.score
@@ -93,6 +116,19 @@ def fit_scale(sample: EmbeddingSet) -> Scale:
         score_deviation=score_deviation if score_deviation != 0 else 1.0,
         rows=len(rows),
     )
+
+
+def units_of(embeddings: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """(D,) float32 deviations of (N, D); too small a one is the median of the others, or 1.
+
+    A thousandth of what dimensions usually have, or what float32 cannot tell from its mean, is a
+    dead dimension's noise: in its own unit one that wakes up would outweigh a thousand others.
+    """
+    deviation = embeddings.std(axis=0, ddof=1, dtype=np.float64).astype(np.float32)
+    alive = deviation > LEAST_OF_MEAN * np.abs(mean)
+    usual = float(np.median(deviation[alive])) if alive.any() else 0.0
+    alive &= deviation >= LEAST_OF_USUAL * usual
+    return np.where(alive, deviation, np.float32(usual or 1))
 
 
 def _principal_components(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -164,7 +200,7 @@ class Reference:
                     f"{incoming.name} was made with {key} {theirs!r} and the reference with "
                     f"{ours!r}: fit a reference on embeddings of the same checkpoint"
                 )
-        notes = []
+        notes = repeats(self.sample, incoming) if len(incoming) else []
         if not any(key in self.sample.meta for key in PROVENANCE):
             notes.append("neither side says which checkpoint made it: nothing shows that it is one")
         for key in ("engine", "precision"):
@@ -186,6 +222,47 @@ class Reference:
             f"{incoming.name} has {incoming.dimensions} dimensions and the reference "
             f"{self.sample.dimensions}: both must come from one model"
         )
+
+
+def repeats(reference: EmbeddingSet, incoming: EmbeddingSet) -> list[str]:
+    """Refuse incoming rows that are the reference's own, or each other: the test takes all rows
+    as drawn anew, and its p-values would be wrong without a sign of it."""
+    ours, theirs = set(reference.ids.tolist()), incoming.ids.tolist()
+    named = sum(name in ours for name in theirs) if _are_names(reference, incoming) else 0
+    if named:
+        raise UserError(
+            f"{named} of {len(theirs)} rows of {incoming.name} have IDs of the reference "
+            f"{reference.name}, so what arrived is in part what it is held against: leave them out"
+        )
+    if incoming.dimensions == 0:
+        return []
+    known, mine = _digests(reference.embeddings), _digests(incoming.embeddings)
+    shared, twice = int(np.isin(mine, known).sum()), len(mine) - len(np.unique(mine))
+    constant = len(np.unique(known)) == 1 or len(np.unique(mine)) == 1
+    if constant:
+        return ["all rows of one side are the same: is the detector at fault?"]
+    if shared:
+        raise UserError(
+            f"{shared} of {len(mine)} rows of {incoming.name} have exactly the embedding of a row "
+            f"of the reference {reference.name}: leave these recordings out of one side"
+        )
+    if twice > TOLERATED_REPEATS * len(mine):
+        raise UserError(
+            f"{twice} of {len(mine)} rows of {incoming.name} repeat the embedding of another row: "
+            "give every recording once, copies make chance look like drift"
+        )
+    return [f"{twice} of {len(mine)} rows repeat another's embedding"] if twice else []
+
+
+def _are_names(*sides: EmbeddingSet) -> bool:
+    """Whether the IDs were given: numbered rows of two files share their names by chance."""
+    return not any(side.ids[0].startswith("row-") for side in sides if len(side))
+
+
+def _digests(embeddings: np.ndarray) -> np.ndarray:
+    """(N,) 16 bytes that tell rows apart."""
+    rows = np.ascontiguousarray(embeddings + np.float32(0))  # -0 is 0
+    return np.array([hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows])
 
 
 def fit_reference(sample: EmbeddingSet, *, seed: int = 0, group: str | None = None) -> Reference:
@@ -247,7 +324,7 @@ def save_reference(reference: Reference, path: str | Path) -> None:
         "null_names": reference.null.names,
         "null_quantiles": reference.null.quantiles,
     }
-    for key in ("mean", "deviation", "edges", "components", "component_variance"):
+    for key in FIXED:
         arrays[f"scale_{key}"] = getattr(scale, key)
     for key in ("logits", "labels"):
         if getattr(sample, key) is not None:
@@ -263,59 +340,63 @@ def load_reference(path: str | Path) -> Reference:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path} does not exist: make it with python -m drift fit")
-    if not zipfile.is_zipfile(path):
-        raise UserError(
-            f"{path} is not a drift reference (no .npz): make one with python -m drift fit"
-        )
-    unreadable = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        header = json.loads(str(arrays["header"]))
-        form = header.get("format"), header.get("version")
-    # a JSON list has no keys: AttributeError
-    except (*unreadable, KeyError, AttributeError) as error:
+        with open_arrays(path) as archive:
+            header = parse_json(str(archive.read("header")), {...: ANYTHING})
+            form = header.get("format"), header.get("version")
+            if form == (FORMAT, FORMAT_VERSION):
+                return _rebuild(header, archive)
+    except UNREADABLE as error:
         raise UserError(
-            f"{path} is not a drift reference ({error}): make one with python -m drift fit"
+            f"{path} is not a drift reference, or damaged ({error}): make one with "
+            "python -m drift fit"
         ) from error
-    if form != (FORMAT, FORMAT_VERSION):
-        raise UserError(
-            f"{path} is {form[0]!r} version {form[1]!r}, this toolkit "
-            f"reads {FORMAT!r} version {FORMAT_VERSION}: fit the reference again"
-        )
-    try:
-        return _rebuild(header, arrays)
-    except KeyError as error:
-        raise UserError(f"{path} lacks {error}: fit the reference again") from error
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path} is damaged ({error}): fit the reference again") from error
+    raise UserError(
+        f"{path} is {form[0]!r} version {form[1]!r}, this toolkit "
+        f"reads {FORMAT!r} version {FORMAT_VERSION}: fit the reference again"
+    )
 
 
-def _rebuild(header: dict, arrays: dict[str, np.ndarray]) -> Reference:
+def _rebuild(header: dict, archive: ArrayArchive) -> Reference:
+    check(header, HEADER)
+    logits, labels = (archive.read(k) if k in archive else None for k in ("logits", "labels"))
     sample = embedding_set(
-        arrays["embeddings"],
-        ids=arrays["ids"],
-        logits=arrays.get("logits"),
-        labels=arrays.get("labels"),
+        archive.read("embeddings"),
+        ids=archive.read("ids"),
+        logits=logits,
+        labels=labels,
         meta=header["meta"],
-        columns={name: arrays[f"column_{name}"] for name in header["columns"]},
+        columns={name: archive.read(f"column_{name}").astype(str) for name in header["columns"]},
         total_rows=header["total_rows"],
         name=header["name"],
     )
-    fixed = {
-        key: arrays[f"scale_{key}"]
-        for key in ("mean", "deviation", "edges", "components", "component_variance")
-    }
+    if header["group"] is not None:
+        sample.column(header["group"])
+    fixed = {key: _finite(archive, f"scale_{key}", rank) for key, rank in FIXED.items()}
     for key, values in fixed.items():
         if key != "component_variance" and values.shape[-1:] != (sample.dimensions,):
             raise ValueError(f"its 'scale_{key}' has the shape {values.shape}")
-    null = NullTable(*(arrays[f"null_{key}"] for key in ("sizes", "names", "quantiles")))
-    scale = Scale(**fixed, **header["scale"])
+    if not (fixed["deviation"] > 0).all():
+        raise ValueError("its 'scale_deviation' is not above 0")
+    null = NullTable(
+        archive.read("null_sizes").astype(np.int64),
+        archive.read("null_names").astype(str),
+        _finite(archive, "null_quantiles", 3),
+    )
+    if null.quantiles.shape != (len(null.sizes), len(null.names), len(LEVELS)):
+        raise ValueError(f"its 'null_quantiles' has the shape {null.quantiles.shape}")
     return Reference(
         sample=sample,
-        scale=scale,
+        scale=Scale(**fixed, **header["scale"]),
         seed=header["seed"],
         group=header["group"],
         null=null,
         scale_only=header.get("scale_only", {}),
     )
+
+
+def _finite(archive: ArrayArchive, name: str, rank: int) -> np.ndarray:
+    values = archive.read(name)
+    if values.dtype.kind != "f" or values.ndim != rank or not np.isfinite(values).all():
+        raise ValueError(f"its {name!r} does not hold finite numbers in {rank} dimensions")
+    return values

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 from pathlib import Path
-from string import Template
 
 import numpy as np
 
+from dataio.pages import html, join, render
 from dataio.whole_files import write_text
 from drift import __version__, charts, outputs
 from drift.comparison import Comparison
@@ -39,9 +38,7 @@ def page(comparison: Comparison) -> str:
         _footer(comparison),
     )
     title = f"Drift of {comparison.incoming.name}"
-    return Template(_PAGE.read_text(encoding="utf-8")).substitute(
-        title=escape(title), body="\n".join(part for part in parts if part)
-    )
+    return render(_PAGE, title=title, body=join(filter(None, parts), "\n"))
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -50,51 +47,68 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     leading = [heads.index(name) for name in _LEADING if name in heads]
     order = [0, *leading, *(i for i in range(1, len(heads)) if i not in leading)]
     kept = [i for i in order if i == 0 or any(row[i] != "-" for row in rows)]
-    head = "".join(f"<th>{escape(heads[i])}</th>" for i in kept)
-    body = "".join("<tr>" + "".join(_cell(row[i]) for i in kept) + "</tr>" for row in rows)
-    return (
-        f'<div class="table" tabindex="0"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
+    head = join(html("<th>{}</th>", heads[i]) for i in kept)
+    body = join(html("<tr>{}</tr>", join(_cell(row[i]) for i in kept)) for row in rows)
+    return html(
+        '<div class="table" tabindex="0"><table><thead><tr>{}</tr></thead>'
+        "<tbody>{}</tbody></table></div>",
+        head,
+        body,
     )
 
 
 def _cell(words: str) -> str:
     if words in ("ok", "warn", "alarm", "insufficient"):
-        return f'<td class="state state-{words}">{words}</td>'
-    return f"<td>{escape(words)}</td>"
+        return html('<td class="state state-{0}">{0}</td>', words)
+    return html("<td>{}</td>", words)
 
 
 def _figure(title: str, drawing: str, caption: str) -> str:
-    return f"<figure><h3>{escape(title)}</h3>{drawing}<figcaption>{caption}</figcaption></figure>"
+    return html(
+        "<figure><h3>{}</h3>{}<figcaption>{}</figcaption></figure>", title, drawing, caption
+    )
 
 
 def _head(comparison: Comparison) -> str:
-    reference, incoming, request = comparison.reference, comparison.incoming, comparison.request
-    notes = "".join(f"<p>{escape(note)}</p>" for note in comparison.notes)
-    families = (
-        "" if request.families == 1 else f", {request.families} families share {request.alpha}"
-    )
+    reference, incoming = comparison.reference, comparison.incoming
+    notes = join(html("<p>{}</p>", note) for note in comparison.notes)
     eer = ""
     if any(np.isfinite(comparison.eer)):
         before, now = (outputs.percent(value) for value in comparison.eer)
-        eer = (
-            f"<p>EER where labels are known: {before} in the reference, {now} in what arrived.</p>"
+        eer = html(
+            "<p>EER where labels are known: {} in the reference, {} in what arrived.</p>",
+            before,
+            now,
         )
-    return f"""<h1>Drift of {escape(incoming.name)}</h1>
-<p class="soft">{len(incoming)} utterances against {len(reference.sample)} of
-{escape(reference.sample.name)}; {reference.scale.rows} others of it fixed the scale.</p>
-<div class="verdict state-{comparison.status}"><b>{comparison.status.upper()}</b>
-<p>p = {outputs.number(comparison.p)} over {len(comparison.results)} distances together
-({request.draws} relabellings, seed {request.seed}; alarm at p &le;
-{outputs.number(request.family_alpha)}{families}).</p>{eer}{notes}</div>"""
+    status, _, words = outputs.headline(comparison).partition(": ")
+    return html(
+        """<h1>Drift of {}</h1>
+<p class="soft">{} utterances against {} of
+{}; {} others of it fixed the scale.</p>
+<div class="verdict state-{}"><b>{}</b>
+<p>{}.</p>{}{}</div>""",
+        incoming.name,
+        len(incoming),
+        len(reference.sample),
+        reference.sample.name,
+        reference.scale.rows,
+        comparison.status,
+        status,
+        words,
+        eer,
+        notes,
+    )
 
 
 def _distances(comparison: Comparison) -> str:
     rows = outputs.result_rows(comparison.results)
-    return f"""<h2>Distances</h2>
-{_table(outputs.RESULT_HEADS, rows)}
+    return html(
+        """<h2>Distances</h2>
+{}
 <p class="soft">Every distance between finite samples is above zero by chance; the null is what
-relabelled rows of the same sizes show, and the effect is the value less its median.</p>"""
+relabelled rows of the same sizes show, and the effect is the value less its median.</p>""",
+        _table(outputs.RESULT_HEADS, rows),
+    )
 
 
 def _windows(comparison: Comparison) -> str:
@@ -119,9 +133,9 @@ def _windows(comparison: Comparison) -> str:
         f"{windows.note or outputs.windows_rule(windows)}{outputs.counted_rows(comparison)}."
         f"{band}{ring}"
     )
-    figures = _figure("What decides", decisive, escape(rule)) + _distance_over_time(parts, names)
+    figures = _figure("What decides", decisive, rule) + _distance_over_time(parts, names)
     table = _table(outputs.part_heads(parts, "window"), outputs.part_rows(parts))
-    return f'<h2>Over time</h2><div class="grid">{figures}</div>{table}'
+    return html('<h2>Over time</h2><div class="grid">{}</div>{}', figures, table)
 
 
 def _distance_over_time(parts: Sequence[Part], names: Sequence[str]) -> str:
@@ -160,8 +174,8 @@ def _slices(comparison: Comparison) -> str:
             caption += f" The {len(shown)} largest of {len(ordered)}."
         table = _table(outputs.part_heads(ordered, column), outputs.part_rows(ordered))
         figure = _figure(f"{first.name} effect of each {column}", drawing, caption)
-        blocks.append(f'<h2>By {escape(column)}</h2><div class="grid">{figure}</div>{table}')
-    return "\n".join(blocks)
+        blocks.append(html('<h2>By {}</h2><div class="grid">{}</div>{}', column, figure, table))
+    return join(blocks, "\n")
 
 
 def _by_effect(part: Part) -> float:
@@ -188,16 +202,17 @@ def _map_and_dimensions(comparison: Comparison) -> str:
     drawing, beyond = charts.scatter(sides, title="PCA map", axes=names)
     if beyond:
         drawn.append(f"{beyond} beyond the frame, crosses on its border.")
-    caption = (
+    caption = html(
         '<span class="key reference"></span>reference<span class="key incoming"></span>incoming; '
         "axes are the reference's first two principal components, in its own units. "
-        "What moves across them is not seen here. " + " ".join(drawn)
+        "What moves across them is not seen here. {}",
+        " ".join(drawn),
     )
     figures = [
         _figure("Map", drawing, caption),
         _top_dimensions(comparison),
     ]
-    return f'<h2>Where</h2><div class="grid">{"".join(figures)}</div>'
+    return html('<h2>Where</h2><div class="grid">{}</div>', join(figures))
 
 
 def _top_dimensions(comparison: Comparison) -> str:
@@ -222,11 +237,18 @@ def _classes(comparison: Comparison) -> str:
     if classes is None:
         return ""
     rows = outputs.part_rows(classes.parts)
-    return f"""<h2>Within the predicted classes</h2>
-<p>Predicted fake: {outputs.percent(classes.share_reference)} of the reference,
-{outputs.percent(classes.share_incoming)} of what arrived (p = {outputs.number(classes.mix_p)}).
-{escape(classes.reading.capitalize())}.</p>
-{_table(outputs.part_heads(classes.parts, "class"), rows)}"""
+    return html(
+        """<h2>Within the predicted classes</h2>
+<p>Predicted fake: {} of the reference,
+{} of what arrived (p = {}).
+{}.</p>
+{}""",
+        outputs.percent(classes.share_reference),
+        outputs.percent(classes.share_incoming),
+        outputs.number(classes.mix_p),
+        classes.reading.capitalize(),
+        _table(outputs.part_heads(classes.parts, "class"), rows),
+    )
 
 
 def _conditions(comparison: Comparison) -> str:
@@ -236,9 +258,8 @@ def _conditions(comparison: Comparison) -> str:
         [c.name, c.reference, c.incoming, outputs.number(c.distance), outputs.number(c.p)]
         for c in comparison.conditions
     ]
-    return "<h2>The signal itself</h2>" + _table(
-        ["property", "reference", "incoming", "distance", "p"], rows
-    )
+    heads = ["property", "reference", "incoming", "distance", "p"]
+    return html("<h2>The signal itself</h2>{}", _table(heads, rows))
 
 
 def _files(comparison: Comparison) -> str:
@@ -250,11 +271,10 @@ def _files(comparison: Comparison) -> str:
         for f in comparison.drifted
     ]  # fmt: skip
     heads = ["ID", "distance", "x reference", "p", "adjusted p", "score"]
-    return (
-        "<h2>Most drifted files</h2>"
-        + _table(heads, rows)
-        + '<p class="soft">Distance to the fifth nearest reference utterance; score is the '
-        "real-minus-fake logit difference.</p>"
+    return html(
+        '<h2>Most drifted files</h2>{}<p class="soft">Distance to the fifth nearest reference '
+        "utterance; score is the real-minus-fake logit difference.</p>",
+        _table(heads, rows),
     )
 
 
@@ -262,7 +282,10 @@ def _footer(comparison: Comparison) -> str:
     meta = comparison.reference.sample.meta
     told = ", ".join(f"{key} {meta[key]}" for key in sorted(meta) if key != "checkpoint_sha256")
     checkpoint = str(meta.get("checkpoint_sha256", "unknown"))[:12]
-    return (
-        f"<footer>Checkpoint {escape(checkpoint)}; {escape(told or 'no provenance')}. "
-        f"Reference seed {comparison.reference.seed}. Toolkit {__version__}.</footer>"
+    return html(
+        "<footer>Checkpoint {}; {}. Reference seed {}. Toolkit {}.</footer>",
+        checkpoint,
+        told or "no provenance",
+        comparison.reference.seed,
+        __version__,
     )

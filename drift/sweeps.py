@@ -123,6 +123,7 @@ class _PairMeans:
         self.within = torch.zeros(len(is_reference), dtype=torch.float64, device=self.member.device)
         self.to_all = torch.zeros_like(self.within)
         self.total = torch.zeros((), dtype=torch.float64, device=self.member.device)
+        self.size = torch.zeros((), dtype=torch.float64, device=self.member.device)
 
     def absorb(self, block: torch.Tensor, start: int) -> None:
         """Rows `start` and on of h (r, rows), with zeros on the diagonal of the whole matrix."""
@@ -131,6 +132,7 @@ class _PairMeans:
         row_sums = block.sum(dim=1, dtype=torch.float64)
         self.to_all += row_sums @ mine.double()
         self.total += row_sums.sum()
+        self.size += block.abs().sum(dtype=torch.float64)
 
     def values(self) -> np.ndarray:
         n = self.member.sum(dim=0, dtype=torch.float64)
@@ -138,7 +140,17 @@ class _PairMeans:
         across = self.to_all - self.within
         incoming = self.total - self.to_all - across
         contrast = 2 * across / (n * m) - self.within / (n * (n - 1)) - incoming / (m * (m - 1))
-        return (self.sign * contrast).cpu().numpy()
+        typical = float(self.size) / (len(self.member) * max(len(self.member) - 1, 1))
+        return without_rounding((self.sign * contrast).cpu().numpy(), typical)
+
+
+def without_rounding(values: np.ndarray, typical: float) -> np.ndarray:
+    """Contrasts of means of terms of `typical` size, less the digits that float32 makes up.
+
+    Else rows that are all alike would show a distance: the rounding of one labelling's sums.
+    """
+    unit = 4e-6 * typical
+    return np.round(values / unit) * unit if unit else values
 
 
 def sweep_pairs(

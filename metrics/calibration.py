@@ -7,18 +7,21 @@ P(real) it gives a probability. Neither map reads more than scores and labels of
 from __future__ import annotations
 
 import json
-import math
 import os
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 import numpy as np
 
+from dataio.checked import ANYTHING, NOTHING, NUMBER, TEXT, Damaged, check, read_json
 from dataio.schema import FAKE, REAL, UserError
 from metrics.rates import expit, logit
 from metrics.sweep import Sweep, pav_blocks, sweep
 
 FORMAT = "antideepfake-calibration-1"
+SHAPE = {  # of its JSON, besides the format
+    "method": TEXT, "scale?": NUMBER, "offset?": NUMBER, "knots?": [NUMBER], "values?": [NUMBER],
+    "training_prior?": NUMBER, "checkpoint_sha256?": (TEXT, NOTHING), "meta?": {...: ANYTHING},
+}  # fmt: skip
 RIDGE = 1e-6  # on the slope of standardised scores: unfelt, but finite if the classes are separable
 NEWTON_STEPS = 100
 
@@ -147,24 +150,23 @@ def save_calibration(path: str | os.PathLike, calibration: Calibration) -> None:
 
 def load_calibration(path: str | os.PathLike) -> Calibration:
     """The calibration in a JSON file; `UserError` if it is none, or its numbers make no map."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read the calibration {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error}): make one with `calibrate`") from error
     remedy = "make one with `python evaluation.py calibrate`"
-    if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+    try:
+        content = read_json(path, {...: ANYTHING}, remedy)
+    except FileNotFoundError as error:
+        raise UserError(f"cannot read the calibration {path}: {error.strerror}") from error
+    if content.pop("format", None) != FORMAT:
         raise UserError(f"{path} is not a calibration of this toolkit: {remedy}")
     try:
-        calibration = Calibration(**content)
-        knots, values = np.array(calibration.knots, float), np.array(calibration.values, float)
-        numbers = [calibration.scale, calibration.offset, *knots, *values]
-        sound = calibration.method in ("affine", "isotonic") and all(map(math.isfinite, numbers))
-        if calibration.method == "isotonic":
-            sound &= len(knots) == len(values) > 0 and bool((np.diff(knots) > 0).all())
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path} is a damaged calibration ({error}): {remedy}") from error
-    if not sound:
+        check(content, SHAPE)
+    except Damaged as error:
+        raise UserError(f"{path} is a damaged calibration ({error}): {remedy}") from None
+    calibration = Calibration(**content)
+    knots, values = np.array(calibration.knots, float), np.array(calibration.values, float)
+    sound = calibration.method == "affine"
+    if calibration.method == "isotonic":
+        rising = (np.diff(knots) > 0).all() and (np.diff(values) >= 0).all()
+        sound = len(knots) == len(values) > 0 and bool(rising)
+    if not (sound and 0 < calibration.training_prior < 1):
         raise UserError(f"{path} is a damaged calibration (its numbers make no map): {remedy}")
     return calibration

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from html import escape
 from pathlib import Path
-from string import Template
 
+from markupsafe import Markup
+
+from dataio.pages import html, join, render
 from metrics import plots
 from metrics.measures import MEASURES
 from metrics.tables import figure
@@ -34,12 +35,10 @@ CAPTIONS = {
 def page(found: dict) -> str:
     """The report as HTML text; `found` is what the JSON file holds."""
     sections = (_head, _subsets, _figures, _slices, _against, _transfer, _worst, _definitions)
-    body = "\n".join(text for section in sections if (text := section(found)))
+    body = join((text for section in sections if (text := section(found))), "\n")
     content = json.dumps(found, allow_nan=False).replace("<", "\\u003c")
-    title = escape(f"Evaluation of {Path(found['scores']['path']).name}")
-    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=title, body=body + _footer(found), json=content
-    )
+    title = f"Evaluation of {Path(found['scores']['path']).name}"
+    return render(TEMPLATE, title=title, body=body + _footer(found), json=Markup(content))
 
 
 def field(*steps: object) -> str:
@@ -76,8 +75,8 @@ def shown(value: object, path: str = "") -> str:
 
 def _value(found: dict, *steps: object, tag: str = "span") -> str:
     path = field(*steps)
-    text = escape(shown(lookup(found, path), path))
-    return f'<{tag} data-field="{escape(path)}" title="JSON: {escape(path)}">{text}</{tag}>'
+    text = shown(lookup(found, path), path)
+    return html('<{0} data-field="{1}" title="JSON: {1}">{2}</{0}>', tag, path, text)
 
 
 def _interval(found: dict, *steps: object) -> str:
@@ -86,7 +85,7 @@ def _interval(found: dict, *steps: object) -> str:
     if name not in lookup(found, field(*row)).get("intervals", {}):
         return ""
     low, high = (_value(found, *row, "intervals", name, end) for end in (0, 1))
-    return f"<small>[{low}, {high}]</small>"
+    return html("<small>[{}, {}]</small>", low, high)
 
 
 def _figure_cell(found: dict, *steps: object) -> str:
@@ -95,43 +94,50 @@ def _figure_cell(found: dict, *steps: object) -> str:
 
 
 def _table(heads: Iterable[str], rows: Iterable[Sequence[str]], kind: str = "") -> str:
-    head = "".join(f"<th>{name}</th>" for name in heads)
-    lines = "".join("<tr>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>\n" for row in rows)
-    return (
-        f'<div class="table {kind}"><table><thead><tr>{head}</tr></thead>\n'
-        f"<tbody>{lines}</tbody></table></div>"
+    head = join(html("<th>{}</th>", name) for name in heads)
+    lines = join(html("<tr>{}</tr>\n", join(html("<td>{}</td>", c) for c in row)) for row in rows)
+    return html(
+        '<div class="table {}"><table><thead><tr>{}</tr></thead>\n<tbody>{}</tbody></table></div>',
+        kind,
+        head,
+        lines,
     )
 
 
 def _head(found: dict) -> str:
     everything, scores = found["subsets"][0], found["scores"]
-    sizes = (
-        f"{_value(found, 'subsets', 0, 'real')} real and {_value(found, 'subsets', 0, 'fake')} "
-        f"fake files; threshold P(real) &ge; "
-        f"{_value(found, 'setting', 'threshold', 'probability')}"
+    sizes = html(
+        "{} real and {} fake files; threshold P(real) &ge; {}",
+        _value(found, "subsets", 0, "real"),
+        _value(found, "subsets", 0, "fake"),
+        _value(found, "setting", "threshold", "probability"),
     )
-    tiles = "".join(
-        f'<div class="tile"><span class="soft">{name}</span>'
-        f"<b>{_value(found, 'subsets', 0, 'figures', name)}</b>"
-        f"{_interval(found, 'subsets', 0, name)}"
-        "</div>"
+    tiles = join(
+        html(
+            '<div class="tile"><span class="soft">{}</span><b>{}</b>{}</div>',
+            name,
+            _value(found, "subsets", 0, "figures", name),
+            _interval(found, "subsets", 0, name),
+        )
         for name in TILES
         if name in everything["figures"]
     )
-    notes = "".join(
-        f'<p class="note">{_value(found, "notes", place)}</p>'
+    notes = join(
+        html('<p class="note">{}</p>', _value(found, "notes", place))
         for place in range(len(found["notes"]))
     )
-    lines = [f"<h1>Evaluation of {_value(found, 'scores', 'path')}</h1>", f"<p>{sizes}</p>"]
+    path = _value(found, "scores", "path")
+    lines = [html("<h1>Evaluation of {}</h1>", path), html("<p>{}</p>", sizes)]
     if scores["meta"].get("model"):
         checkpoint = "unknown"
         if scores["meta"].get("checkpoint_sha256"):
             checkpoint = _value(found, "scores", "meta", "checkpoint_sha256", tag="code")
         model = _value(found, "scores", "meta", "model")
-        lines.append(f'<p class="soft">model {model}, checkpoint {checkpoint}</p>')
+        lines.append(html('<p class="soft">model {}, checkpoint {}</p>', model, checkpoint))
     if found["setting"]["bootstrap"]:
-        lines.append(f'<p class="soft">{_bootstrap(found)}</p>')
-    return "\n".join([*lines, _calibration(found), notes, f'<div class="tiles">{tiles}</div>'])
+        lines.append(html('<p class="soft">{}</p>', _bootstrap(found)))
+    tiles = html('<div class="tiles">{}</div>', tiles)
+    return join([*lines, _calibration(found), notes, tiles], "\n")
 
 
 def _bootstrap(found: dict) -> str:
@@ -139,10 +145,13 @@ def _bootstrap(found: dict) -> str:
     at = ("setting", "bootstrap")
     unit = "files within each class"
     if found["setting"]["bootstrap"]["cluster"] is not None:
-        unit = f"whole groups by {_value(found, *at, 'cluster')}"
-    return (
-        f"{_value(found, *at, 'confidence')} intervals: {_value(found, *at, 'replicates')} "
-        f"resamplings of {unit}, seed {_value(found, *at, 'seed')}"
+        unit = html("whole groups by {}", _value(found, *at, "cluster"))
+    return html(
+        "{} intervals: {} resamplings of {}, seed {}",
+        _value(found, *at, "confidence"),
+        _value(found, *at, "replicates"),
+        unit,
+        _value(found, *at, "seed"),
     )
 
 
@@ -150,11 +159,13 @@ def _calibration(found: dict) -> str:
     if "calibration" not in found:
         return ""
     part = found["calibration"]
-    return (
-        f"<p>Calibrated ({escape(part['method'])}, {_value(found, 'calibration', 'path')}): Cllr "
-        f"{_value(found, 'calibration', 'cllr_before')} before, "
-        f"{_value(found, 'calibration', 'cllr_after')} after "
-        f"(min {_value(found, 'calibration', 'min_cllr')}). P(real) is at prior 0.5.</p>"
+    return html(
+        "<p>Calibrated ({}, {}): Cllr {} before, {} after (min {}). P(real) is at prior 0.5.</p>",
+        part["method"],
+        *(
+            _value(found, "calibration", name)
+            for name in ("path", "cllr_before", "cllr_after", "min_cllr")
+        ),
     )
 
 
@@ -169,10 +180,10 @@ def _subsets(found: dict) -> str:
         ]
         for place in range(len(found["subsets"]))
     ]
-    text = "<h2>Subsets</h2>" + _table(["subset", "real", "fake", *names], rows)
+    text = html("<h2>Subsets</h2>") + _table(["subset", "real", "fake", *names], rows)
     if "averages" in found and "eer" in found["averages"]["macro"]:
         means = _pooled_and_macro(found, "subsets", "averages")
-        text += f"<p class='soft'>EER: {means}</p>"
+        text += html("<p class='soft'>EER: {}</p>", means)
     return text
 
 
@@ -182,7 +193,7 @@ def _sizes(found: dict, *row: object) -> list[str]:
     for kind in ("real", "fake"):
         cell = _value(found, *row, kind)
         if "groups" in lookup(found, field(*row)):
-            cell += f"<small>{_value(found, *row, 'groups', kind)} groups</small>"
+            cell += html("<small>{} groups</small>", _value(found, *row, "groups", kind))
         cells.append(cell)
     return cells
 
@@ -190,11 +201,14 @@ def _sizes(found: dict, *row: object) -> list[str]:
 def _pooled_and_macro(found: dict, kind: str, *steps: object) -> str:
     without = ""
     if lookup(found, field(*steps, "left_out", "eer")):
-        without = f", {_value(found, *steps, 'left_out', 'eer')} without an EER left out"
-    return (
-        f"pooled {_value(found, *steps, 'pooled', 'eer')} (all their files, one threshold), "
-        f"macro {_value(found, *steps, 'macro', 'eer')} "
-        f"(mean of the {_value(found, *steps, 'rows', 'eer')} {kind}{without})"
+        without = html(", {} without an EER left out", _value(found, *steps, "left_out", "eer"))
+    return html(
+        "pooled {} (all their files, one threshold), macro {} (mean of the {} {}{})",
+        _value(found, *steps, "pooled", "eer"),
+        _value(found, *steps, "macro", "eer"),
+        _value(found, *steps, "rows", "eer"),
+        kind,
+        without,
     )
 
 
@@ -206,16 +220,20 @@ def _figures(found: dict) -> str:
         else:
             title, path = CAPTIONS[name]
         drawn.append(
-            f"<figure><h3>{escape(title)}</h3>{plots.svg(draw, name)}"
-            f"<figcaption>{_explained(found, name)} JSON: <code>{escape(path)}</code></figcaption>"
-            "</figure>"
+            html(
+                "<figure><h3>{}</h3>{}<figcaption>{} JSON: <code>{}</code></figcaption></figure>",
+                title,
+                Markup(plots.svg(draw, name)),  # matplotlib's, which escapes its texts
+                _explained(found, name),
+                path,
+            )
         )
-    return f'<h2>Figures</h2><div class="figures">{"".join(drawn)}</div>' if drawn else ""
+    return html('<h2>Figures</h2><div class="figures">{}</div>', join(drawn)) if drawn else ""
 
 
 def _explained(found: dict, name: str) -> str:
     if name in plots.FIGURES:
-        return escape(plots.FIGURES[name].__doc__.strip())
+        return plots.FIGURES[name].__doc__.strip()
     intervals = found["setting"]["bootstrap"]
     return "Lines are intervals." if intervals else ""
 
@@ -230,15 +248,15 @@ def _slices(found: dict) -> str:
                 _value(found, "slices", column, "rows", place, "subset"),
                 *_sizes(found, "slices", column, "rows", place),
                 *(_figure_cell(found, "slices", column, "rows", place, name) for name in names),
-                escape(row["real_from"]),
+                row["real_from"],
             ]
             for place, row in enumerate(part["rows"][:SHOWN_SLICES])
         ]
-        heads = [escape(column), "subset", "real", "fake", *names, "real files"]
-        texts.append(f"<h2>By {escape(column)}, worst first</h2>" + _table(heads, rows))
+        heads = [column, "subset", "real", "fake", *names, "real files"]
+        texts.append(html("<h2>By {}, worst first</h2>", column) + _table(heads, rows))
         means = _pooled_and_macro(found, "slices", "slices", column, "averages")
-        texts.append(f'<p class="soft">EER: {means}</p>')
-    return "\n".join(texts)
+        texts.append(html('<p class="soft">EER: {}</p>', means))
+    return join(texts, "\n")
 
 
 def _against(found: dict) -> str:
@@ -255,10 +273,12 @@ def _against(found: dict) -> str:
             cells.append(_value(found, *at, "p_holm") if "p_holm" in row[test] else "-")
         rows.append(cells)
     heads = ["A - B", *names, "p DeLong", "Holm", "p McNemar", "Holm"]
-    systems = ", ".join(f"{x.upper()}: {_value(found, 'against', x, tag='code')}" for x in "ab")
+    systems = join(
+        (html("{}: {}", x.upper(), _value(found, "against", x, tag="code")) for x in "ab"), ", "
+    )
     if part["cluster"] is not None:
-        systems += f"; tests over whole groups by {_value(found, 'against', 'cluster')}"
-    return f"<h2>Comparison</h2><p class='soft'>{systems}</p>" + _table(heads, rows)
+        systems += html("; tests over whole groups by {}", _value(found, "against", "cluster"))
+    return html("<h2>Comparison</h2><p class='soft'>{}</p>{}", systems, _table(heads, rows))
 
 
 def _difference(found: dict, *at: object) -> str:
@@ -266,8 +286,9 @@ def _difference(found: dict, *at: object) -> str:
     cell = _value(found, *at, "difference")
     if "interval" in lookup(found, field(*at)):
         low, high = (_value(found, *at, "interval", end) for end in (0, 1))
-        cell += f"<small>[{low}, {high}]</small>"
-    return f"{cell}<small>A {_value(found, *at, 'a')}, B {_value(found, *at, 'b')}</small>"
+        cell += html("<small>[{}, {}]</small>", low, high)
+    sides = (_value(found, *at, side) for side in "ab")
+    return cell + html("<small>A {}, B {}</small>", *sides)
 
 
 def _transfer(found: dict) -> str:
@@ -285,12 +306,13 @@ def _transfer(found: dict) -> str:
         ]
         for place in range(len(part["subsets"]))
     ]
-    origin = (
-        f"<p class='soft'>From {_value(found, 'threshold_transfer', 'from', tag='code')}, "
-        f"rule {escape(part['rule'])}: "
-        f"score {_value(found, 'threshold_transfer', 'threshold', 'score')}</p>"
+    return html(
+        "<h2>Carried-over threshold</h2><p class='soft'>From {}, rule {}: score {}</p>{}",
+        _value(found, "threshold_transfer", "from", tag="code"),
+        part["rule"],
+        _value(found, "threshold_transfer", "threshold", "score"),
+        _table(["subset", *names], rows),
     )
-    return "<h2>Carried-over threshold</h2>" + origin + _table(["subset", *names], rows)
 
 
 def _worst(found: dict) -> str:
@@ -311,26 +333,24 @@ def _worst(found: dict) -> str:
             for place in range(len(found["worst"][side]))
         ]
         table = _table(["ID", "score", "P(real)"], rows, "long")
-        cards.append(f"<div><h3>{title}</h3>{table}</div>")
-    return f'<h2>Worst files</h2><div class="figures">{"".join(cards)}</div>'
+        cards.append(html("<div><h3>{}</h3>{}</div>", title, table))
+    return html('<h2>Worst files</h2><div class="figures">{}</div>', join(cards))
 
 
 def _definitions(found: dict) -> str:
     names = found["subsets"][0]["figures"]
-    rows = [
-        [escape(name), escape(MEASURES[name].text), _figure_cell(found, "subsets", 0, name)]
-        for name in names
-    ]
+    rows = [[name, MEASURES[name].text, _figure_cell(found, "subsets", 0, name)] for name in names]
     table = _table(["figure", "what it is", "all files"], rows, "words")
-    return f"<h2>All figures and their definitions</h2>{table}"
+    return html("<h2>All figures and their definitions</h2>{}", table)
 
 
 def _footer(found: dict) -> str:
-    versions = ", ".join(
-        f"{escape(name)} {_value(found, 'versions', name)}" for name in found["versions"]
+    versions = join(
+        (html("{} {}", name, _value(found, "versions", name)) for name in found["versions"]), ", "
     )
-    return (
-        f"<footer class='soft'><p>{_value(found, 'command', tag='code')}</p>"
-        f"<p>{versions}</p><p>Hover over a number for its JSON field; the JSON is in this "
-        "page as <code>#results</code>.</p></footer>"
+    return html(
+        "<footer class='soft'><p>{}</p><p>{}</p><p>Hover over a number for its JSON field; the "
+        "JSON is in this page as <code>#results</code>.</p></footer>",
+        _value(found, "command", tag="code"),
+        versions,
     )

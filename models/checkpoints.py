@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from dataio.checked import ANYTHING, NOTHING, NUMBER, TEXT, WHOLE, read_yaml
 from dataio.schema import UserError
 from models.detector import Detector, build_detector
 from models.front_ends.config import CONFIGS, FrontEndConfig, get_config
@@ -37,6 +38,10 @@ PREFIX = "m_ssl.model."  # of front-end tensors in a detector's state dict
 HEAD = ("proj_fc.weight", "proj_fc.bias")
 SAFETENSORS = "model.safetensors"
 EXPERIMENT_WEIGHTS = "ssl.ckpt"  # the detector inside a CKPT folder
+CKPT_META = (
+    {"unixtime?": NUMBER, "optimizer_step?": WHOLE, "kind?": TEXT, ...: ANYTHING},
+    NOTHING,  # an empty file
+)
 ERROR_KEYS = ("valid_eer", "EER", "eer", "error")  # of CKPT.yaml, lower is better
 HUB_OWNER = "nii-yamagishilab"
 RELEASED = (
@@ -166,17 +171,18 @@ def _resolve_folder(folder: Path) -> ResolvedCheckpoint:
 
 def _checkpoint_rank(folder: Path) -> tuple[float, float]:
     """Sorts CKPT folders: lowest validation EER first, those without one last, then newest."""
-    import yaml
-
-    meta_file = folder / "CKPT.yaml"
     try:
-        meta = yaml.safe_load(meta_file.read_text()) if meta_file.is_file() else {}
-    except yaml.YAMLError as error:
-        raise UserError(f"{meta_file} is not readable YAML: remove that folder") from error
-    meta = meta if isinstance(meta, dict) else {}
+        meta = read_ckpt_meta(folder)
+    except FileNotFoundError:
+        meta = {}
     errors = [float(meta[key]) for key in ERROR_KEYS if isinstance(meta.get(key), (int, float))]
     error = next((value for value in errors if math.isfinite(value)), math.inf)
     return error, -float(meta.get("unixtime", folder.stat().st_mtime))
+
+
+def read_ckpt_meta(folder: Path) -> dict:
+    """What SpeechBrain notes of a checkpoint in its CKPT.yaml, from anybody's folder."""
+    return read_yaml(folder / "CKPT.yaml", CKPT_META, "move that folder away") or {}
 
 
 def _hub_id(source: str) -> str | None:

@@ -86,7 +86,7 @@ def write_embeddings(
     place = np.full(len(table), -1)
     place[scored] = np.arange(len(scored))
     with _scratch_matrix(journal.folder / "embeddings", len(scored), width) as embeddings:
-        for records in journal.scores():
+        for records in journal.scores(len(table)):
             known = place[records["row"]] >= 0
             embeddings[place[records["row"][known]]] = records["embedding"][known]
         meta = {**meta, "layer": "last", "pooling": "mean over valid frames"}

@@ -14,10 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from dataio.whole_files import append_file, make_folder, write_text
+from dataio.checked import ANYTHING, TEXT, WHOLE, Damaged, parse_json, read_json
+from dataio.schema import UserError
+from dataio.whole_files import append_file, cannot_write, make_folder, write_text
 from models.distributed import World, barrier
 
 logger = logging.getLogger(__name__)
+SKIPPED = {"row": WHOLE, "kind": TEXT, "reason": TEXT}  # a line of rank*.skipped
 
 
 class ScoreJournal:
@@ -37,12 +40,12 @@ class ScoreJournal:
         note = self.folder / "job.json"
         if self.folder.exists():
             try:
-                former = json.loads(note.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
+                former = read_json(note, {...: ANYTHING}, "it is begun anew")
+            except (OSError, UserError):
                 former = None
             if former != job:
                 logger.warning("starting anew: %s belongs to another scoring", self.folder)
-                shutil.rmtree(self.folder)
+                self.remove()
         make_folder(self.folder)
         write_text(note, json.dumps(job))
 
@@ -75,36 +78,52 @@ class ScoreJournal:
         self._skipped.write(line.encode() + b"\n")
         self._skipped.flush()
 
-    def scores(self) -> Iterator[np.ndarray]:
-        """The records of every rank's file, memory-mapped; a later one replaces a former."""
+    def scores(self, total: int) -> Iterator[np.ndarray]:
+        """The records of every rank's file, memory-mapped; a later one replaces a former.
+
+        `UserError` for a record of none of the `total` rows: -1 would be another file's score.
+        """
         for path in sorted(self.folder.glob("rank*.scores")):
             count = path.stat().st_size // self.record.itemsize
             if count:
-                yield np.memmap(path, self.record, mode="r", shape=(count,))
+                records = np.memmap(path, self.record, mode="r", shape=(count,))
+                if records["row"].min() < 0 or records["row"].max() >= total:
+                    raise self._damaged(path, f"a row that is none of the {total}")
+                yield records
 
-    def skipped(self) -> dict[int, tuple[str, str]]:
-        """Row -> (kind, reason)."""
+    def _damaged(self, path: Path, holds: object) -> UserError:
+        return UserError(
+            f"{path} is damaged (it holds {holds}): remove {self.folder} and score anew"
+        )
+
+    def skipped(self, total: int) -> dict[int, tuple[str, str]]:
+        """Row -> (kind, reason); `UserError` for what `add_skipped` does not write."""
         found = {}
         for path in sorted(self.folder.glob("rank*.skipped")):
             for line in path.read_bytes().split(b"\n")[:-1]:
-                note = json.loads(line)
+                try:
+                    note = parse_json(line, SKIPPED)
+                except Damaged as error:
+                    raise self._damaged(path, f"a line of which {error}") from None
+                if not (0 <= note["row"] < total and note["kind"] in ("error", "short")):
+                    raise self._damaged(path, "a row or a kind that there is not")
                 found[note["row"]] = (note["kind"], note["reason"])
         return found
 
     def results(self, total: int) -> tuple[np.ndarray, dict[int, tuple[str, str]]]:
         """Logits (total, 2), NaN where there are none, and row -> (kind, reason) of such rows."""
         logits = np.full((total, 2), np.nan, dtype=np.float32)
-        for records in self.scores():
+        for records in self.scores(total):
             logits[records["row"]] = records["logits"]
-        notes = self.skipped()
+        notes = self.skipped(total)
         return logits, {row: notes[row] for row in sorted(notes) if np.isnan(logits[row, 0])}
 
     def done(self, total: int) -> np.ndarray:
         """Which of the `total` rows need no more work, (total,) bool."""
         mask = np.zeros(total, dtype=bool)
-        for records in self.scores():
-            mask[records["row"]] = True
-        mask[list(self.skipped())] = True
+        for records in self.scores(total):
+            mask[records["row"]] = np.isfinite(records["logits"]).all(1)
+        mask[list(self.skipped(total))] = True
         return mask
 
     def close(self) -> None:
@@ -112,4 +131,7 @@ class ScoreJournal:
         self._skipped.close()
 
     def remove(self) -> None:
-        shutil.rmtree(self.folder)
+        try:
+            shutil.rmtree(self.folder)
+        except OSError as error:  # a link or a file in its place, or a folder of somebody else's
+            raise cannot_write(self.folder, error) from error

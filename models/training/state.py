@@ -10,9 +10,30 @@ from pathlib import Path
 
 from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, register_checkpoint_hooks
 
+from dataio.checked import (
+    ANYTHING,
+    NOTHING,
+    NUMBER,
+    NUMBER_OR_NAN,
+    TEXT,
+    WHOLE,
+    read_json,
+)
 from dataio.whole_files import write_text
 from models.training.stream import Position
 from models.training.validation import ValidationResult
+
+SHAPES = {  # of a field's type, in the file
+    "Position": {"pass_index": WHOLE, "micro": WHOLE},
+    "str": TEXT,
+    "int": WHOLE,
+    "int | None": (WHOLE, NOTHING),
+    "float": NUMBER_OR_NAN,
+    "float | None": (NUMBER, NOTHING),
+    "dict[str, float]": {...: NUMBER_OR_NAN},
+    "dict[str, str]": {...: TEXT},
+    "list[dict]": [{...: ANYTHING}],
+}
 
 
 @register_checkpoint_hooks
@@ -72,7 +93,8 @@ class TrainState:
 
     @mark_as_loader
     def load(self, path: Path, end_of_epoch: bool = True) -> None:
-        saved = json.loads(Path(path).read_text(encoding="utf-8"))
+        shape = {f"{part.name}?": SHAPES[part.type] for part in dataclasses.fields(self)}
+        saved = read_json(path, shape, "go on from another checkpoint, or start anew")
         saved["position"] = Position(**saved["position"])
         for name, value in saved.items():
             setattr(self, name, value)

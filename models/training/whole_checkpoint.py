@@ -12,12 +12,15 @@ import logging
 import os
 import shutil
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from speechbrain.utils.checkpoints import CKPT_PREFIX, Checkpoint, Checkpointer
 
+from dataio.checked import WHOLE, read_json
 from dataio.schema import UserError
 from dataio.whole_files import write_text
+from models.checkpoints import read_ckpt_meta
 from models.distributed import World, barrier, gather_objects
 
 logger = logging.getLogger(__name__)
@@ -86,6 +89,14 @@ class WholeCheckpointer(Checkpointer):
             damaged.append((checkpoint.path, fault))
         return None, [f"{path.name}: {fault}" for path, fault in damaged]
 
+    @staticmethod
+    def _construct_checkpoint_objects(checkpoint_dirs: Iterable[Path]) -> list[Checkpoint]:
+        folders = list(checkpoint_dirs)
+        for folder in folders:  # looked through before SpeechBrain's YAML reader sees them
+            if not read_ckpt_meta(folder):
+                raise UserError(f"{folder}/CKPT.yaml is empty: move that folder away")
+        return Checkpointer._construct_checkpoint_objects(folders)
+
     def remove_partial(self) -> None:
         """Clear away what a killed run left half written."""
         if self.world.is_main:
@@ -127,7 +138,7 @@ class WholeCheckpointer(Checkpointer):
 
 def age(checkpoint: Checkpoint) -> tuple[int, float]:
     """Sorts checkpoints from old to new by training progress; a clock set back does not matter."""
-    return checkpoint.meta.get("optimizer_step", -1), checkpoint.meta["unixtime"]
+    return checkpoint.meta.get("optimizer_step", -1), checkpoint.meta.get("unixtime", 0.0)
 
 
 def free_name(path: Path) -> Path:
@@ -150,14 +161,14 @@ def write_manifest(folder: Path) -> None:
 def manifest_fault(folder: Path) -> str | None:
     """What is wrong with a checkpoint folder, or None when every file is as written."""
     try:
-        entries = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        entries = read_json(folder / MANIFEST, {...: {"bytes": WHOLE, "crc32": WHOLE}}, "")
     except FileNotFoundError:
         return f"no {MANIFEST}"
-    except ValueError:
+    except UserError:
         return f"{MANIFEST} is not readable"
     for name, noted in entries.items():
         path = folder / name
-        if not path.exists():
+        if Path(name).name != name or not path.is_file():
             return f"{name} is missing"
         if path.stat().st_size != noted["bytes"]:
             return f"{name} has {path.stat().st_size} bytes instead of {noted['bytes']}"

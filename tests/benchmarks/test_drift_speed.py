@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import drift_speed
-from drift.embeddings import read_embeddings
+from drift.embedding_files import read_embeddings
 
 
 def test_the_file_written_in_blocks_is_what_the_commands_read(tmp_path):

@@ -163,5 +163,5 @@ def test_meta_file_beside_the_scores_is_read_and_may_be_absent(tmp_path):
     (tmp_path / "s.meta.json").write_text('{"checkpoint_sha256": "ab"}')
     assert read_scores(path).meta == {"checkpoint_sha256": "ab"}
     (tmp_path / "s.meta.json").write_text("{")
-    with pytest.raises(UserError, match="not readable JSON"):
+    with pytest.raises(UserError, match="is not JSON"):
         read_meta(path)

@@ -12,8 +12,9 @@ import pytest
 from support.drift_world import META, World
 
 from dataio.schema import UserError
-from drift import embeddings as module
-from drift.embeddings import embedding_set, read_embeddings
+from drift import embedding_files as module
+from drift.embedding_files import read_embeddings
+from drift.embeddings import embedding_set
 
 ROWS = np.arange(60, dtype=np.float32).reshape(20, 3)
 IDS = np.array([f"u-{i}" for i in range(20)])
@@ -194,8 +195,8 @@ def numbered(*names):
         (broken(labels=np.array(["real"] * 20)), "the label of ID 'u-0' in x.npz is 'real'"),
         (broken(labels=np.arange(20) % 2 + 1), "'u-1' in x.npz is 2: expected 1 (real)"),
         (broken(labels=np.zeros((20, 2), int)), "the label of ID 'u-0'"),
-        (broken(meta=np.array("[1, 2]")), "'meta' holds a list"),
-        (broken(meta=np.array("words")), "'meta' is no JSON"),
+        (broken(meta=np.array("[1, 2]")), "'meta' is a list"),
+        (broken(meta=np.array("words")), "'meta' is not JSON"),
         (broken(labels=np.array(1)), "labels' of x.npz: no entries for 20"),
         (broken(ids=np.stack([IDS, IDS], 1)), "ids of x.npz have shape (20, 2)"),
         (broken(embeddings=ROWS[:, :0], logits=None), "neither embeddings nor scores"),
@@ -216,8 +217,8 @@ def numbered(*names):
         (broken(embeddings=None, other=None), "no array 'embeddings'"),
         (broken(embeddings=ROWS[:, :, None]), "shape (20, 3, 1)"),
         (pickled, "never unpickled"),
-        (pickled_ids, "allow_pickle=False"),
-        (truncated, "ends early"),
+        (pickled_ids, "never unpickled"),
+        (truncated, "does not fit its"),
         (not_a_zip, "x.npz cannot be read"),
         (lambda folder: folder / "absent.npz", "does not exist"),
         (lambda folder: folder / "x.wav", "is not an embedding file"),

@@ -170,10 +170,10 @@ def test_another_version_and_another_file_are_refused(sample, tmp_path):
     whole = {**arrays, "header": np.array(json.dumps(header | {"version": 1}))}
     for name in ("scale_edges", "ids", "null_sizes"):
         np.savez(path, **{key: array for key, array in whole.items() if key != name})
-        with pytest.raises(UserError, match=f"lacks '{name}'"):
+        with pytest.raises(UserError, match=f"no array '{name}'"):
             load_reference(path)
     np.savez(path, **{**whole, "scale_mean": np.ones(5, np.float32)})
-    with pytest.raises(UserError, match="is damaged .its 'scale_mean' has the shape .5,."):
+    with pytest.raises(UserError, match="damaged .its 'scale_mean' has the shape .5,."):
         load_reference(path)
     np.savez(path, header=np.array("[1]"))
     with pytest.raises(UserError, match="is not a drift reference"):
@@ -201,5 +201,5 @@ def test_a_reference_with_objects_is_never_unpickled(tmp_path):
     trapped = np.empty(1, dtype=object)
     trapped[0] = Trap()
     np.savez(tmp_path / "r.npz", header=trapped)
-    with pytest.raises(UserError, match="allow_pickle=False"):
+    with pytest.raises(UserError, match="never unpickled"):
         load_reference(tmp_path / "r.npz")
