@@ -1,26 +1,26 @@
 """How long evaluation.py takes on a million files, and how much memory.
 
-    python benchmarks/evaluation_speed.py [--rows 1000000] [--repeats 3]
+    python -m benchmarks.evaluation_speed [--rows 1000000] [--repeats 3]
+        [--published CHECKOUT --published_python PYTHON]
 
 Each row of the table is a whole command, start-up included, run in a process of its own: the
-median of the repeats, and the largest resident memory among them.
+median of the repeats, and the largest resident memory among them. The published script prints the
+pooled row and those of the subsets it is given; it is run on 200,000 rows.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import platform
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks import published as toolkit
+
+PUBLISHED_ROWS = 200_000
 BOOTSTRAP = ["--bootstrap", "1000", "--metrics", "eer", "roc_auc", "min_dcf"]
 
 
@@ -45,44 +45,58 @@ def without_subsets(path: Path) -> Path:
     return single
 
 
-def measured(options: list[str], repeats: int) -> tuple[float, float, float]:
-    """Median seconds, median seconds of processor time, and largest resident memory in GB."""
-    seconds, processor, peaks = [], [], []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        command = [sys.executable, "evaluation.py", *options]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        if status:
-            raise RuntimeError(f"{' '.join(command)} failed with status {status}")
-        seconds.append(time.perf_counter() - start)
-        processor.append(usage.ru_utime + usage.ru_stime)
-        peaks.append(usage.ru_maxrss / 1e6)
-    return statistics.median(seconds), statistics.median(processor), max(peaks)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=3)
-    arguments = parser.parse_args()
-    print(f"{platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}")
-    print(f"{os.cpu_count()} cores, {arguments.rows:,} files, median of {arguments.repeats} runs")
-    print("| command | seconds | processor seconds | peak memory, GB |\n|---|--:|--:|--:|")
+    toolkit.add_options(parser)
+    args = parser.parse_args()
+    toolkit.heading("numpy")
+    print(f"{args.rows:,} files, median of {args.repeats} runs\n")
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "S.csv"
-        write_scores(path, arguments.rows)
-        single = without_subsets(path)
-        report = ["--bootstrap", "0", "--report", str(Path(folder) / "R.html")]
-        for name, options in (
-            ("`--help`", ["--help"]),
-            ("nine columns, all and ten subsets", [str(path)]),
-            ("1,000 bootstraps of EER, AUC, minDCF: all files", [str(single), *BOOTSTRAP]),
-            ("the same: all files and ten subsets", [str(path), *BOOTSTRAP]),
-            ("the report, without intervals", [str(path), *report]),
-        ):
-            seconds, processor, peak = measured(options, arguments.repeats)
-            print(f"| {name} | {seconds:.2f} | {processor:.2f} | {peak:.2f} |", flush=True)
+        print_rows(Path(folder), args)
+        against_published(Path(folder), args)
+
+
+def print_rows(folder: Path, args: argparse.Namespace) -> None:
+    path = folder / "S.csv"
+    write_scores(path, args.rows)
+    single = without_subsets(path)
+    print("| command | seconds | processor seconds | peak memory, GB |\n|---|--:|--:|--:|")
+    for name, options in (
+        ("`--help`", ["--help"]),
+        ("nine columns, all and ten subsets", [str(path)]),
+        ("1,000 bootstraps of EER, AUC, minDCF: all files", [str(single), *BOOTSTRAP]),
+        ("the same: all files and ten subsets", [str(path), *BOOTSTRAP]),
+        (
+            "the report, without intervals",
+            [str(path), "--bootstrap", "0", "--report", str(folder / "R.html")],
+        ),
+    ):
+        command = toolkit.Command(["evaluation.py", *options])
+        runs = [toolkit.run(command, threads=os.cpu_count()) for _ in range(args.repeats)]
+        clock, processor = (
+            statistics.median(getattr(run, key) for run in runs) for key in ("clock", "processor")
+        )
+        memory = max(run.memory for run in runs)
+        print(f"| {name} | {clock:.2f} | {processor:.2f} | {memory:.2f} |", flush=True)
+
+
+def against_published(folder: Path, args: argparse.Namespace) -> None:
+    """The table of all files and ten subsets, by both toolkits in turns."""
+    print()
+    path = folder / "P.csv"
+    write_scores(path, PUBLISHED_ROWS)
+    subsets = [f"DB{i}" for i in range(10)]
+    other = toolkit.published(args, "evaluation.py", str(path), *subsets)
+    if other is None:
+        return
+    print(toolkit.describe_published(other), f"\n\n{PUBLISHED_ROWS:,} files, {toolkit.load()}\n")
+    commands = {
+        "evaluation.py": toolkit.Command(["evaluation.py", str(path)]),
+        "published evaluation.py": other,
+    }
+    toolkit.print_table(toolkit.in_turns(commands, args.repeats, threads=os.cpu_count()))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import platform
 
 
 def describe(*packages: str) -> str:
-    """One line such as `2026-11-22, 2-core x86_64 (AMD EPYC), Python 3.11.2, numpy 2.4.6`."""
+    """One line such as `2026-11-22, 2-core x86_64 (AMD EPYC, AVX-512), Python 3.11.2`."""
     versions = [f"{name} {importlib.metadata.version(name)}" for name in packages]
     parts = [
         datetime.date.today().isoformat(),
@@ -20,10 +20,14 @@ def describe(*packages: str) -> str:
 
 
 def _processor() -> str:
+    """The processor's name and its widest vectors, on which float32 products depend."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            return next(
-                line.partition(":")[2].strip() for line in lines if line.startswith("model name")
-            )
-    except (OSError, StopIteration):
+            facts = dict(line.split(":", 1) for line in lines if ":" in line)
+    except OSError:
         return platform.processor() or "unknown processor"
+    facts = {key.strip(): value.strip() for key, value in facts.items()}
+    flags = facts.get("flags", "").split()
+    vectors = {"avx512f": "AVX-512", "avx2": "AVX2"}
+    widest = next((name for flag, name in vectors.items() if flag in flags), "")
+    return ", ".join(filter(None, [facts.get("model name", "unknown processor"), widest]))

@@ -1,107 +1,99 @@
-"""Whole scoring commands, start-up included, against what the published toolkit does.
+"""Whole scoring commands, start-up included, against the published toolkit's own.
 
-    python -m benchmarks.scoring_command [--model w2v_small] [--rounds 3] [--threads 2]
+    python -m benchmarks.scoring_command [--published CHECKOUT --published_python PYTHON]
 
-64 files of 0.8 to 12 s (212 s together), random weights, CPU. "published" re-states its loop: its
-imports (speechbrain, fairseq, pandas), fairseq's own classes, one file at a time, no masks. Both
-commands run in turn, each in a process of its own; a ratio is of one pair. Start-up: `main.py
---help`, and one short file scored with w2v_tiny.
+Files of 0.8 to 12 s (64: 212 s together), random weights, float32, CPU. How the published toolkit
+is had and how the commands take turns: benchmarks/published.py. Start-up: `main.py --help`, and one
+short file scored with w2v_tiny.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import csv
+import json
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
-from benchmarks.machine import describe
+import numpy as np
 
-ROOT = Path(__file__).parents[1]
+from benchmarks import published as toolkit
+from benchmarks.published import Command
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="w2v_small")
+    parser.add_argument("--files", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--published", nargs=3, metavar=("CKPT", "CSV", "SCORES"))
+    toolkit.add_options(parser)
     args = parser.parse_args()
-    if args.published:
-        published(args.model, args.threads, *args.published)
-        return
-    print(describe("torch", "speechbrain"))
+    toolkit.heading("torch", "speechbrain")
     with tempfile.TemporaryDirectory() as folder:
         compare(Path(folder), args)
+    print(f"\nat the end: {toolkit.load()}")
 
 
 def compare(folder: Path, args: argparse.Namespace) -> None:
-    csv, checkpoint = prepare(folder, args.model)
-    tiny_checkpoint = weights(folder, "w2v_tiny")
-    ours = [sys.executable, "main.py", "inference", f"hparams/{args.model}.yaml"]
-    ours += [f"--base_path={folder}", f"--test_csv={csv}", f"--ckpt_path={checkpoint}"]
-    ours += [f"--score_path={folder / 'ours.csv'}", "--device=cpu"]
-    theirs = [sys.executable, "-m", "benchmarks.scoring_command", "--model", args.model]
-    theirs += ["--threads", str(args.threads)]
-    theirs += ["--published", str(checkpoint), str(csv), str(folder / "theirs.csv")]
-    one_file = [sys.executable, "main.py", "score", "hparams/w2v_tiny.yaml"]
-    one_file += [str(folder / "Data/00.wav"), f"--ckpt_path={tiny_checkpoint}", "--device=cpu"]
-    commands = {
-        "inference, 64 files": ours,
-        "published, 64 files": theirs,
-        "main.py --help": [sys.executable, "main.py", "--help"],
-        "first file, w2v_tiny": one_file,
+    test_csv, checkpoint = prepare(folder, args.model, args.files)
+    words = ["main.py", "inference", f"hparams/{args.model}.yaml", f"--base_path={folder}"]
+    words += [f"--test_csv={test_csv}", f"--ckpt_path={checkpoint}", "--device=cpu"]
+    ours, theirs = folder / "ours.csv", folder / "theirs.csv"
+    commands = {"inference": Command([*words, f"--score_path={ours}"])}
+    other = toolkit.published(args, *words, f"--score_path={theirs}")
+    if other is not None:
+        print(toolkit.describe_published(other))
+        commands["published inference"] = other
+    print(f"\n{args.model}, {args.files} files, {args.threads} threads, {args.rounds} rounds\n")
+    toolkit.print_table(toolkit.in_turns(commands, args.rounds, threads=args.threads))
+    if other is not None:
+        difference = np.abs(logits(ours) - logits(theirs)).max()
+        print(f"\nlargest difference of a logit: {difference:.1e}")
+    one_file = ["main.py", "score", "hparams/w2v_tiny.yaml", str(folder / "Data/00.wav")]
+    one_file += [f"--ckpt_path={weights(folder, 'w2v_tiny')}", "--device=cpu"]
+    start = {
+        "`main.py --help`": Command(["main.py", "--help"]),
+        "one file, w2v_tiny": Command(one_file),
     }
-    seconds = {name: [] for name in commands}
-    for _ in range(args.rounds):
-        for name, command in commands.items():
-            seconds[name].append(timed(command, args.threads))
-    for name, values in seconds.items():
-        print(f"| {name} | {statistics.median(values):.2f} s | {min(values):.2f} s |")
-    pairs = zip(seconds["published, 64 files"], seconds["inference, 64 files"], strict=True)
-    ratios = sorted(theirs / ours for theirs, ours in pairs)
-    print(f"| published / inference, median of pairs | {statistics.median(ratios):.2f} | |")
+    print("\n| start-up | seconds |\n|---|--:|")
+    for name, runs in toolkit.in_turns(start, args.rounds, threads=args.threads).items():
+        print(f"| {name} | {statistics.median(run.clock for run in runs):.2f} |")
 
 
-def timed(command: list[str], threads: int) -> float:
-    start = time.perf_counter()
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
-    if run.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{run.stderr[-2000:]}")
-    return time.perf_counter() - start
+def logits(path: Path) -> np.ndarray:
+    """(N, 2) of a score file, in the order of its IDs."""
+    with path.open(newline="") as stream:
+        rows = {row["ID"]: json.loads(row["Score"]) for row in csv.DictReader(stream)}
+    return np.array([rows[name] for name in sorted(rows)])
 
 
-def prepare(folder: Path, model: str) -> tuple[Path, Path]:
-    """64 wavs, their protocol and a checkpoint of random weights."""
+def prepare(folder: Path, model: str, files: int) -> tuple[Path, Path]:
+    """Wavs, their protocol and a checkpoint of random weights."""
     import soundfile
     import torch
 
-    from benchmarks.front_end import FILES, corpus
+    from benchmarks.front_end import corpus
     from dataio.schema import SAMPLE_RATE
 
     (folder / "Data").mkdir()
     rows = []
-    for number, waveform in enumerate(corpus(FILES, torch.Generator().manual_seed(1))):
+    for number, waveform in enumerate(corpus(files, torch.Generator().manual_seed(1))):
         name = f"{number:02d}.wav"
         soundfile.write(folder / "Data" / name, waveform.numpy(), SAMPLE_RATE)
         rows.append((f"B-{number:02d}", len(waveform) / SAMPLE_RATE, f"$ROOT/{name}"))
-    return protocol(folder, rows), weights(folder, model)
+    return protocol(folder / "test.csv", rows), weights(folder, model)
 
 
-def protocol(folder: Path, rows: list[tuple[str, float, str]]) -> Path:
-    import csv
-
+def protocol(path: Path, rows: list[tuple[str, float, str]]) -> Path:
+    """A protocol of `(ID, seconds, path)`; every other row is real, as metrics want both."""
     from dataio.schema import COLUMNS, SAMPLE_RATE, Row
 
-    path = folder / "test.csv"
     with path.open("w", newline="") as stream:
         cells = [
-            Row(name, "-", seconds, SAMPLE_RATE, where).cells() for name, seconds, where in rows
+            Row(name, ("fake", "real")[number % 2], seconds, SAMPLE_RATE, where).cells()
+            for number, (name, seconds, where) in enumerate(rows)
         ]
         csv.writer(stream).writerows([COLUMNS, *cells])
     return path
@@ -116,32 +108,6 @@ def weights(folder: Path, model: str) -> Path:
     path = folder / f"{model}.ckpt"
     torch.save(build_detector(model).state_dict(), path)
     return path
-
-
-def published(model: str, threads: int, checkpoint: str, csv: str, scores: str) -> None:
-    """The published loop: every import it makes, fairseq's classes, one file at a time."""
-    import pandas
-    import soundfile
-    import speechbrain  # noqa: F401
-    import torch
-    import torch.nn.functional as F
-    import torchaudio  # noqa: F401
-
-    from models.detector import build_detector
-
-    torch.set_num_threads(threads)
-    detector = build_detector(model, engine="fairseq", mask_padding=False).eval()
-    detector.load_state_dict(torch.load(checkpoint))
-    table = pandas.read_csv(csv)
-    lines = []
-    root = str(Path(csv).parent / "Data")
-    with torch.no_grad():
-        for name, where in zip(table["ID"], table["Path"], strict=True):
-            waveform, _ = soundfile.read(where.replace("$ROOT", root), dtype="float32")
-            waveform = torch.from_numpy(waveform)
-            logits = detector(F.layer_norm(waveform, waveform.shape)[None]).logits[0]
-            lines.append((name, logits.tolist(), "-"))
-    pandas.DataFrame(lines, columns=["ID", "Score", "Label"]).to_csv(scores, index=False)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,28 @@
 """Training throughput and memory of every model on a GPU, and against the published loop.
 
     python -m benchmarks.training_speed              # all seven models, batches of 100 s, bf16
-    python -m benchmarks.training_speed --published  # mms_300m against the published loop
+    python -m benchmarks.training_speed --published CHECKOUT --published_python PYTHON \
+        --device cpu --models w2v_small --batch_seconds 16    # whole commands, against published
     python -m benchmarks.training_speed --device cpu --models w2v_tiny --batch_seconds 8
 
-Random weights, synthetic audio in pieces of 10 to 13 s, AdamW, one process. "published": fairseq's
-classes, no masks, float32 with TF32. Without a CUDA device the first two print "not measured".
+Random weights, synthetic audio in pieces of 10 to 13 s, AdamW, one process. How the published
+toolkit is had: benchmarks/published.py. Without a CUDA device the first prints "not measured".
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import statistics
+import tempfile
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
+from benchmarks import published as toolkit
 from benchmarks.front_end import noise, pad
 from benchmarks.machine import describe
 from models.detector import Detector, build_detector
@@ -24,6 +30,7 @@ from models.precision import autocast
 
 SEVEN = ["w2v_small", "w2v_large", "mms_300m", "mms_1b", "xlsr_1b", "xlsr_2b", "hubert_xtralarge"]
 CARDS = (24, 48, 80, 141)  # GB
+FEW = 2  # steps of the shorter run of a pair
 
 
 def main() -> None:
@@ -32,7 +39,9 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=SEVEN)
     parser.add_argument("--batch_seconds", type=float, default=100.0)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--published", action="store_true")
+    parser.add_argument("--steps", type=int, default=8, help="between the runs of a pair")
+    parser.add_argument("--threads", type=int, default=2)
+    toolkit.add_options(parser)
     args = parser.parse_args()
     print(describe("torch"))
     if args.device == "cuda" and not torch.cuda.is_available():
@@ -64,20 +73,65 @@ def row_of(model: str, recompute: bool, args: argparse.Namespace) -> str:
 
 
 def against_published(args: argparse.Namespace) -> None:
-    """Rounds in turn, ratios of pairs; the model is mms_300m unless one is named."""
-    model = args.models[0] if len(args.models) == 1 else "mms_300m"
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    theirs = build_detector(model, engine="fairseq", mask_padding=False).to(args.device)
-    ours = build_detector(model).to(args.device)
-    pairs = [
-        (measure(theirs, "fp32", args, rounds=1)[0], measure(ours, "bf16", args, rounds=1)[0])
-        for _ in range(args.rounds)
-    ]
-    for name, column in (("published loop, fp32 with TF32", 0), ("native, bf16", 1)):
-        rate = args.batch_seconds / statistics.median(pair[column] for pair in pairs)
-        print(f"| {model} | {name} | {rate:.0f} audio-s/s |")
-    ratio = statistics.median(theirs / ours for theirs, ours in pairs)
-    print(f"| {model} | ratio, median of pairs | {ratio:.2f} |")
+    """Training commands of both toolkits: the seconds between runs of few and of more steps.
+
+    Start-up, the loading of weights and what comes at a run's end fall out of the difference. Both
+    train in float32 (the published "fp16" has no autocast), with RawBoost 5 and loader workers.
+    """
+    model = args.models[0] if len(args.models) == 1 else "w2v_small"
+    with tempfile.TemporaryDirectory() as folder:
+        words = training_words(Path(folder), model, args)
+        other = toolkit.published(args, *words(FEW, "theirs"))
+        if other is None:
+            return
+        print(toolkit.describe_published(other), f"\n\n{model}, {args.device}, {toolkit.load()}\n")
+        steps: dict[str, list[float]] = {"training": [], "published training": []}
+        for number in range(args.rounds):
+            for name in list(steps)[:: -1 if number % 2 else 1]:
+                taken = []
+                for count in (FEW, FEW + args.steps):
+                    command = toolkit.Command(words(count, f"{name}{number}{count}"))
+                    if name != "training":
+                        command = toolkit.Command(command.words, other.python, other.folder)
+                    taken.append(toolkit.run(command, threads=args.threads))
+                spent = taken[1].processor - taken[0].processor
+                wall = taken[1].clock - taken[0].clock
+                steps[name].append((spent if args.device == "cpu" else wall) / args.steps)
+    what = "processor seconds" if args.device == "cpu" else "seconds"
+    for name, values in steps.items():
+        print(f"| {name} | {statistics.median(values):.2f} {what} a step |")
+    ratio = toolkit.ratio(steps["published training"], steps["training"])
+    print(f"| ratio, median of pairs | {ratio:.2f} |")
+
+
+def training_words(folder: Path, model: str, args: argparse.Namespace) -> Callable:
+    """`main.py` words that both toolkits take, for a run of so many steps into a folder."""
+    from benchmarks.scoring_command import prepare, protocol
+
+    test_csv, checkpoint = prepare(folder, model, 64)
+    rows = list(csv.DictReader(test_csv.open()))
+    short = [row for row in rows if float(row["Duration"]) < 2][:4]
+    listed = {"train": rows, "valid": short}
+    for name, chosen in listed.items():
+        protocol(
+            folder / f"{name}.csv",
+            [(row["ID"], float(row["Duration"]), row["Path"]) for row in chosen],
+        )
+
+    def words(steps: int, name: str) -> list[str]:
+        options = {
+            "base_path": folder, "exp_name": name.replace(" ", "_"), "protocol_folder": folder,
+            "ckpt_path": checkpoint, "device": args.device, "precision": "fp32", "num_workers": 2,
+            "max_batch_length": args.batch_seconds, "optimizer_step_limit": steps,
+            "valid_step": 1_000_000, "number_of_epochs": 1_000, "warmup": 1, "num_buckets": 3,
+        }  # fmt: skip
+        return [
+            "main.py",
+            f"hparams/{model}.yaml",
+            *(f"--{key}={value}" for key, value in options.items()),
+        ]
+
+    return words
 
 
 def measure(

@@ -37,8 +37,8 @@ def run_command(command: Callable[[], int], *, stopped: str = "stopped") -> int:
             if error.filename is None:
                 _silence(sys.stdout)  # what it holds back would fail again as Python ends
             return _told(cannot_write(_name(error.filename or "its output"), error))
-        if error.filename is None:  # no mistake of the user's: let it be seen whole
-            raise
+        if error.filename is None:
+            return _without_temporary_folder(error)
         return _told(f"{_name(error.filename)}: {error.strerror}")
     except ModuleNotFoundError as error:
         if not _is_a_package(error.name or ""):
@@ -50,6 +50,19 @@ def run_command(command: Callable[[], int], *, stopped: str = "stopped") -> int:
     except KeyboardInterrupt:
         print(stopped, file=sys.stderr)
         return STOPPED
+    except Exception as error:  # pydoc's, around what failed as a class of the YAML was imported
+        return _without_temporary_folder(error)
+
+
+def _without_temporary_folder(error: Exception) -> int:
+    """One sentence for a system without a writable /tmp (`docker run --read-only`), on which torch
+    cannot be imported; every other error is no mistake of the user's, and is to be seen whole."""
+    if "No usable temporary directory" not in str(error):
+        raise error
+    return _told(
+        "no folder for temporary files can be written: name one as TMPDIR=/some/folder, or give"
+        " the container one with --tmpfs /tmp"
+    )
 
 
 def _is_a_package(module: str) -> bool:

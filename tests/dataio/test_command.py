@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pydoc
 import subprocess
 import sys
 
@@ -51,3 +52,24 @@ def test_a_module_of_ours_or_of_pythons_that_is_missing_is_a_defect():
     for name in ("dataio.nothing", "os.nothing"):
         with pytest.raises(ModuleNotFoundError):
             run_command(lambda name=name: __import__(name))
+
+
+def test_without_a_folder_for_temporary_files_one_sentence_says_what_to_do(capsys):
+    """As in a read-only container, where torch's import fails; a YAML's class wraps the error."""
+    words = "No usable temporary directory found in ['/tmp', '/var/tmp', '/usr/tmp', '/app']"
+    plain = FileNotFoundError(2, words)
+    for error in (plain, pydoc.ErrorDuringImport("torch", (type(plain), plain, None))):
+        assert run_command(lambda error=error: _raise(error)) == 2
+        told = capsys.readouterr().err
+        assert told.startswith("error: no folder for temporary files") and "TMPDIR=" in told
+        assert told.count("\n") == 1
+
+
+def test_a_defect_is_raised_whole():
+    for error in (OSError(5, "Input/output error"), ZeroDivisionError("of ours")):
+        with pytest.raises(type(error), match=str(error.args[-1])):
+            run_command(lambda error=error: _raise(error))
+
+
+def _raise(error):
+    raise error

@@ -91,6 +91,7 @@ def _own_growth(path, results):
     results.put((len(table), own_mb() - before))
 
 
+@pytest.mark.needs("workers")
 def test_a_worker_owns_next_to_nothing_of_a_table(tmp_path):
     """200,000 rows, 17 MB of cache: what a further process adds on opening it and looking up."""
     write_csv(tmp_path / "p.csv", 200_000)
@@ -197,6 +198,7 @@ def _open_and_report(path, barrier, builds, results):
     results.put((len(table), table.cache, table.ids(len(table) - 1)))
 
 
+@pytest.mark.needs("workers")
 def test_of_several_processes_one_builds_and_the_others_wait(write_protocol):
     path = write_protocol([{"Label": ("real", "fake")[i % 2]} for i in range(20_000)])
     context = multiprocessing.get_context("fork")
