@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -32,6 +31,7 @@ from dataio.schema import LABELS, ROOT, UNLABELLED, UserError, resolve_path
 from dataio.text_cells import seconds_of
 from dataio.whole_files import write_text
 from protocols.findings import Findings
+from protocols.shortcuts import Separation, Shortcuts, is_shortcut, lines
 
 ERRORS = {
     "label": "rows whose label is neither real nor fake nor -",
@@ -62,11 +62,10 @@ WARNINGS = {
     "offset": "files with a DC offset (over 1 % of full scale)",
     "short": "files shorter than --short",
     "long": "files longer than --long",
-    "leading_silence": "shortcuts: leading silence tells the classes apart",
+    "shortcut": "shortcuts: a property that tells real from fake by itself",
 }
 DURATION_TOLERANCE = 0.05  # s; what a codec's padding may add
 CLIPPED_SHARE, OFFSET = 1e-3, 1e-2
-SHORTCUT_AUC, SHORTCUT_FILES = 0.15, 20  # |AUC - 0.5| from which it is said, files a class
 BLOCK_ROWS = 20_000
 
 
@@ -105,7 +104,7 @@ class Check:
         self.rows = self.files = 0
         self.ids, self.paths = array("q"), array("q")
         self.classes: dict[str, Counter[str]] = {}
-        self.silence = {"real": array("f"), "fake": array("f")}
+        self.shortcuts = Shortcuts(args.seed)
 
     def report(self) -> dict:
         """Check everything; what `--json` writes."""
@@ -120,7 +119,7 @@ class Check:
             self.findings.add("no_rows", str(self.args.csv))
         self._find_repeated()
         self._find_one_class()
-        silence = self._silence_by_class()
+        separations = self._find_shortcuts()
         error_count = sum(self.findings.counts[kind] for kind in ERRORS)
         return {
             "csv": str(self.args.csv),
@@ -131,7 +130,10 @@ class Check:
             "errors": self.findings.facts(ERRORS),
             "warnings": self.findings.facts(WARNINGS),
             "classes": {name: dict(count) for name, count in self.classes.items()},
-            "leading_silence": silence,
+            "properties": {
+                name: {**s.facts(), "shortcut": is_shortcut(name, s)}
+                for name, s in separations.items()
+            },
         }
 
     # ------------------------------------------------------------------ rows
@@ -228,26 +230,16 @@ class Check:
         for kind, is_so in tests.items():
             if is_so:
                 self.findings.add(kind, f"{where}: {_figure(kind, file)}")
-        if not math.isnan(file.leading_silence) and cells[LABEL] in self.silence:
-            self.silence[cells[LABEL]].append(file.leading_silence)
+        self.shortcuts.add(cells[LABEL], cells[PATH], file)
 
-    def _silence_by_class(self) -> dict:
-        """Quantiles of the leading silence of each class, and how well it alone separates them."""
-        import numpy
-
-        values = {name: numpy.array(seconds) for name, seconds in self.silence.items()}
-        facts = {name: {"files": len(v), **_quantiles(v)} for name, v in values.items() if len(v)}
-        if len(facts) == 2:
-            auc = _auc(values["real"], values["fake"])
-            facts["auc_longer_is_real"] = round(auc, 4)
-            enough = min(len(v) for v in values.values()) >= SHORTCUT_FILES
-            if enough and abs(auc - 0.5) > SHORTCUT_AUC:
-                self.findings.add(
-                    "leading_silence",
-                    f"AUC {max(auc, 1 - auc):.2f} from the leading silence alone, longer in "
-                    f"{'real' if auc > 0.5 else 'fake'} speech",
-                )
-        return facts
+    def _find_shortcuts(self) -> dict[str, Separation]:
+        """What each property of the files tells of their class."""
+        separations = self.shortcuts.separations()
+        for name, s in separations.items():
+            if is_shortcut(name, s):
+                text = f"{name}: AUC {s.strength:.2f} (p {s.p:.2g}): real {s.real}; fake {s.fake}"
+                self.findings.add("shortcut", text)
+        return separations
 
 
 def _is_positive(text: str) -> bool:
@@ -296,37 +288,16 @@ def _sample(rows: Iterable, size: int, seed: int) -> Iterator:
     yield from (row for _, row in sorted(chosen, key=lambda pair: pair[0]))
 
 
-def _quantiles(values) -> dict[str, float]:
-    import numpy
-
-    low, median, high = numpy.quantile(values, (0.05, 0.5, 0.95)).tolist()
-    return {"q05": round(low, 3), "median": round(median, 3), "q95": round(high, 3)}
-
-
-def _auc(real, fake) -> float:
-    """The chance that a real file's value is above a fake one's, ties counting half."""
-    import numpy
-
-    ordered = numpy.sort(fake)
-    below = ordered.searchsorted(real, "left")
-    not_above = ordered.searchsorted(real, "right")
-    return float((below + not_above).mean() / (2 * len(fake)))
-
-
 def text_of(report: dict, findings: Findings) -> str:
-    """The report as a table: errors, warnings, leading silence by class."""
-    lines = [
+    """The report as a table: errors, warnings, what each property tells of the class."""
+    shown = {kind: text for kind, text in WARNINGS.items() if findings.counts[kind]}
+    named = {kind: shown.pop(kind) for kind in ("shortcut",) if kind in shown}
+    text = [
         f"{Path(report['csv'])}: {report['rows']} rows, {report['files_opened']} files opened",
         f"errors: {report['error_count']}",
         *findings.lines({kind: text for kind, text in ERRORS.items() if findings.counts[kind]}),
         f"warnings: {report['warning_count']}",
-        *findings.lines({kind: text for kind, text in WARNINGS.items() if findings.counts[kind]}),
+        *findings.lines(shown),
+        *findings.lines(named, shown=len(report["properties"])),
     ]
-    for label in LABELS:
-        facts = report["leading_silence"].get(label)
-        if facts:
-            lines.append(
-                f"leading silence, {label}: median {facts['median']:.2f} s, "
-                f"5 to 95 %: {facts['q05']:.2f} to {facts['q95']:.2f} s ({facts['files']} files)"
-            )
-    return "\n".join(lines)
+    return "\n".join([*text, *lines(report["properties"])])

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 
 from dataio.whole_files import whole_file
 
-EXAMPLES = 10
+EXAMPLES = 15
 
 
 class Findings(AbstractContextManager):
