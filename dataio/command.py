@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from dataio.schema import UserError
 from dataio.whole_files import NO_ROOM, cannot_write
+from dataio.words import OneLine, PlainOutput, tell
 
 MISTAKE = 2
 CLOSED_PIPE = 141  # what shells report of a program that a closed pipe ended
@@ -23,6 +25,16 @@ def run_command(command: Callable[[], int], *, stopped: str = "stopped") -> int:
     enough (`| head`) is no error, and status 141. Ctrl-C prints `stopped`. Everything else is a
     defect and is raised.
     """
+    screen, sys.stdout = sys.stdout, PlainOutput(sys.stdout)
+    if logging.lastResort is not None:  # of commands that set up no log
+        logging.lastResort.setFormatter(OneLine())
+    try:
+        return _status_of(command, stopped)
+    finally:
+        sys.stdout = screen
+
+
+def _status_of(command: Callable[[], int], stopped: str) -> int:
     try:
         status = command()
         sys.stdout.flush()
@@ -48,7 +60,7 @@ def run_command(command: Callable[[], int], *, stopped: str = "stopped") -> int:
             " (source .venv/bin/activate), or make it with `bash install.sh`"
         )
     except KeyboardInterrupt:
-        print(stopped, file=sys.stderr)
+        tell(stopped)
         return STOPPED
     except Exception as error:  # pydoc's, around what failed as a class of the YAML was imported
         return _without_temporary_folder(error)
@@ -77,7 +89,7 @@ def _name(filename: object) -> str:
 
 
 def _told(sentence: object) -> int:
-    print(f"error: {sentence}", file=sys.stderr)
+    tell(f"error: {sentence}")
     return MISTAKE
 
 

@@ -88,11 +88,6 @@ def _walk(folder: Path, passed_over: Counter[str]) -> Iterator[str]:
                 passed_over[suffix or "no suffix"] += 1
 
 
-def printable(name: str) -> str:
-    r"""A file name for the screen, where bytes that are not UTF-8 read `\xe9`; CSVs keep them."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
-
-
 class FileTable:
     """Files as unlabelled rows, each its own ID; `durations` (N,) s, 0 where unreadable."""
 

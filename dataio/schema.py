@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass
 
+from dataio.words import shown
+
 SAMPLE_RATE = 16_000  # Hz, what every front end is fed
 REAL, FAKE, UNKNOWN = 1, 0, -1
 LABELS = {"real": REAL, "fake": FAKE}
@@ -27,8 +29,12 @@ class UserError(Exception):
     """A mistake in what the user gave (a file, a key, a folder).
 
     The message is one sentence that names the culprit, its place and the remedy; command lines
-    print it without a traceback and exit with status 2.
+    print it without a traceback and exit with status 2. Strangers' words in it are quoted as
+    `dataio.words` shows them.
     """
+
+    def __str__(self) -> str:
+        return shown(super().__str__())
 
 
 @dataclass(slots=True)

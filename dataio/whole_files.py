@@ -68,9 +68,11 @@ class _Guarded(io.FileIO):
 
     def write(self, data) -> int:
         try:
-            return super().write(data)
+            return self._write(data)
         except OSError as error:
             raise cannot_write(self.path, error) from error
+
+    _write = io.FileIO.write
 
     def truncate(self, size=None) -> int:
         try:

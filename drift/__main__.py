@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataio.command import run_command
 from dataio.output_paths import check_outputs
 from dataio.schema import UserError
+from dataio.words import tell
 
 OK, DRIFTED, MISTAKE, INSUFFICIENT, DEFECT = 0, 1, 2, 3, 70  # 70: EX_SOFTWARE of sysexits.h
 LEAST = {"seed": 0, "max_rows": 0, "top": 1, "draws": 1}
@@ -183,7 +184,7 @@ def run_rank(args: argparse.Namespace) -> int:
     reference = load_reference(args.reference)
     incoming = read_sample(args, [])
     for note in reference.check(incoming):
-        print(f"note: {note}", file=sys.stderr)
+        tell(f"note: {note}")
     files = rank_files(reference, incoming, args.top)
     if not files:
         print(f"{incoming.name} holds no row: there is nothing to rank")
@@ -207,7 +208,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         # Python itself would exit with 1, which says "drift".
         traceback.print_exc()
-        print(f"error: a defect of the toolkit ({error!r}): please report it", file=sys.stderr)
+        tell(f"error: a defect of the toolkit ({error!r}): please report it")
         return DEFECT
 
 

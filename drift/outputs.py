@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dataio.whole_files import write_text
+from dataio.words import printable, shown
 from drift import __version__
 from drift.comparison import Comparison
 from drift.distances import Result
@@ -136,7 +137,7 @@ def number(value: float) -> str:
 def table(heads: list[str], rows: list[list[str]]) -> str:
     """Columns aligned for a terminal, the first to the left; one of dashes only is left out."""
     kept = [i for i in range(len(heads)) if i == 0 or any(row[i] != "-" for row in rows)]
-    heads, rows = [heads[i] for i in kept], [[row[i] for i in kept] for row in rows]
+    heads, rows = [heads[i] for i in kept], [[printable(row[i]) for i in kept] for row in rows]
     widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
     lines = []
     for row in [heads, *rows]:
@@ -198,10 +199,10 @@ def describe(comparison: Comparison) -> str:
     reference, incoming = comparison.reference, comparison.incoming
     lines = [
         headline(comparison),
-        f"reference {reference.sample.name}: {len(reference.sample)} rows compared, "
+        f"reference {shown(reference.sample.name)}: {len(reference.sample)} rows compared, "
         f"{reference.scale.rows} others fixed the scale; EER {percent(comparison.eer[0])}",
-        f"incoming {incoming.name}: {len(incoming)} rows; EER {percent(comparison.eer[1])}",
-        *(f"note: {note}" for note in comparison.notes),
+        f"incoming {shown(incoming.name)}: {len(incoming)} rows; EER {percent(comparison.eer[1])}",
+        *(shown(f"note: {note}") for note in comparison.notes),
         "",
         table(RESULT_HEADS, result_rows(comparison.results)),
     ]

@@ -299,6 +299,12 @@ def fit_reference(sample: EmbeddingSet, *, seed: int = 0, group: str | None = No
 
 def save_reference(reference: Reference, path: str | Path) -> None:
     """Write the reference, whole or not at all."""
+    with whole_file(path, binary=True) as stream:
+        np.savez(stream, **arrays_of(reference))
+
+
+def arrays_of(reference: Reference) -> dict[str, np.ndarray]:
+    """What the file holds, by the arrays' names."""
     sample, scale = reference.sample, reference.scale
     header = {
         "format": FORMAT,
@@ -331,8 +337,7 @@ def save_reference(reference: Reference, path: str | Path) -> None:
             arrays[key] = getattr(sample, key)
     for name, values in sample.columns.items():
         arrays[f"column_{name}"] = values
-    with whole_file(path, binary=True) as stream:
-        np.savez(stream, **arrays)
+    return arrays
 
 
 def load_reference(path: str | Path) -> Reference:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from dataio.whole_files import whole_file
+from dataio.words import shown
 from metrics.curves import finite
 from metrics.tables import figure, latex, markdown, screen
 
@@ -76,7 +77,7 @@ def interval(bounds: Sequence[float]) -> str:
 
 def print_notes(notes: Iterable[str]) -> None:
     for sentence in notes:
-        print(f"note: {sentence}")
+        print(shown(f"note: {sentence}"))
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
+from dataio.words import printable
+
 DECIMALS = 4
 
 
@@ -19,7 +21,10 @@ def figure(value: object) -> str:
 def screen(rows: Mapping[str, Mapping[str, object]], index: str = "subset") -> str:
     """The published layout: right-aligned columns, the index's name on a line of its own."""
     names = list(next(iter(rows.values())))
-    cells = {key: [figure(row[name]) for name in names] for key, row in rows.items()}
+    cells = {
+        printable(key): [printable(figure(row[name])) for name in names]
+        for key, row in rows.items()
+    }
     first = max(len(text) for text in (index, *cells))
     widths = [
         max(len(name), *(len(row[i]) for row in cells.values())) for i, name in enumerate(names)

@@ -16,7 +16,6 @@ import math
 import os
 import re
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from pathlib import Path
 
 from dataio.schema import UserError
 from dataio.whole_files import make_folder, whole_file, whole_link, write_sound
+from dataio.words import tell
 
 TOP = "Deepfake-Eval-2024"
 METADATA, AUDIO = f"{TOP}/audio-metadata-publish.csv", f"{TOP}/audio-data"
@@ -120,7 +120,7 @@ def _places(source, data_folder: Path, counts: Counter[str]) -> dict[str, tuple[
             )
         path = Path(data_folder, AUDIO, name)
         if not path.is_file():
-            print(f"warning: no {path}", file=sys.stderr)
+            tell(f"warning: no {path}")
             counts["missing"] += 1
             del places[name]
             continue
@@ -208,7 +208,7 @@ def _segment(args: argparse.Namespace) -> int:
         pieces += count
         removed += stale
         if problem:
-            print(f"warning: {source} left out: {problem}", file=sys.stderr)
+            tell(f"warning: {source} left out: {problem}")
     if removed:
         print(f"{removed} segments of an earlier run removed")
     if not files:
@@ -315,7 +315,7 @@ def segment_file(
     except UnreadableAudio as error:
         return 0, 0, error.reason
     for fault in faults.all():
-        print(f"warning: {recording.path}: {fault}", file=sys.stderr)
+        tell(f"warning: {recording.path}: {fault}")
     waveform = numpy.concatenate(blocks) if blocks else numpy.zeros(0, numpy.float32)
     suffix = os.path.splitext(recording.path)[1].lower()
     suffix = suffix if same_format and suffix in WRITABLE else ".flac"

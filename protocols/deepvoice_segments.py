@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataio.schema import UserError
 from dataio.whole_files import write_sound
+from dataio.words import tell
 
 AUDIO, SEGMENTS = "DeepVoice/KAGGLE/AUDIO", "DeepVoice/KAGGLE/AUDIO_SEGMENTS"
 LINE = re.compile(r"Audio:\s*(.+)_seg_(\d+),\s*start at:\s*(\d+),\s*end at:\s*(\d+)\s*")
@@ -98,7 +98,7 @@ def cut(data_folder: Path, source: str, segments: list[Segment]) -> str:
 
     path = data_folder / AUDIO / segments[0].kind / f"{source}.wav"
     if not path.is_file():
-        print(f"warning: no {path}: {len(segments)} segments left out", file=sys.stderr)
+        tell(f"warning: no {path}: {len(segments)} segments left out")
         return "missing"
     try:
         with soundfile.SoundFile(path) as sound:
@@ -107,10 +107,9 @@ def cut(data_folder: Path, source: str, segments: list[Segment]) -> str:
             dtype = "float32" if subtype == "FLOAT" else "int32"  # exact for PCM of any width
             samples = sound.read(dtype=dtype, always_2d=True)
     except soundfile.LibsndfileError as error:
-        print(
+        tell(
             f"warning: {path} is unreadable ({error.error_string}): {len(segments)} segments left "
-            "out",
-            file=sys.stderr,
+            "out"
         )
         return "unreadable"
     folder = data_folder / SEGMENTS / segments[0].kind

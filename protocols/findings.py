@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import AbstractContextManager
 
 from dataio.whole_files import whole_file
+from dataio.words import printable
 
 EXAMPLES = 15
 
@@ -54,5 +55,7 @@ class Findings(AbstractContextManager):
         lines = []
         for kind, meaning in kinds.items():
             lines.append(f"  {self.counts[kind]:>9}  {meaning}")
-            lines += [f"               {text}" for text in self.examples.get(kind, [])[:shown]]
+            lines += [
+                f"               {printable(text)}" for text in self.examples.get(kind, [])[:shown]
+            ]
         return lines

@@ -13,7 +13,6 @@ import json
 import math
 import mmap
 import os
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 from dataio.output_paths import check_outputs
 from dataio.schema import COLUMNS, UserError
 from dataio.whole_files import make_folder, new_file, remove, whole_file, write_text
+from dataio.words import tell
 from protocols.corpus import TEST, TRAIN, Corpus, corpora
 from protocols.duplicates import DUPLICATES, REPORTED, without_duplicates
 from protocols.scratch import Rows, line_at, read_file
@@ -77,7 +77,7 @@ def published_lists(folder: Path) -> tuple[list[Path], list[Path]]:
     if len(missing) == sum(map(len, lists.values())):
         raise UserError(f"none of the published CSVs is in {folder}: name some with --train")
     for path in missing:
-        print(f"warning: no {path}: left out", file=sys.stderr)
+        tell(f"warning: no {path}: left out")
     train, test = ([path for path in paths if path not in missing] for paths in lists.values())
     return train, test
 

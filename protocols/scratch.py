@@ -12,6 +12,7 @@ from array import array
 from dataclasses import dataclass, field
 
 from dataio.rows import ID, PATH, PROPORTION, check_words, duration_of, plain_path, read_rows
+from dataio.words import shown
 from protocols.tally import Kinds
 
 
@@ -32,7 +33,7 @@ def read_file(path, is_test: bool, scratch: io.BufferedWriter, rows: dict, kinds
 
     taken = no_audio = 0
     position = scratch.tell()
-    for number, cells, line in tqdm(read_rows(path), str(path), unit=" rows", disable=None):
+    for number, cells, line in tqdm(read_rows(path), shown(path), unit=" rows", disable=None):
         where = f"{path}, line {number}"
         check_words(cells, where)
         seconds = duration_of(cells, where)

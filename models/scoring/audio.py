@@ -5,17 +5,17 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from dataio.files import FileTable, find_audio, printable
+from dataio.files import FileTable, find_audio
 from dataio.output_paths import check_outputs
 from dataio.schema import FAKE, REAL, UserError
 from dataio.scores import HEADER, score_row
 from dataio.whole_files import whole_file
+from dataio.words import printable, tell
 from models.scoring.files import write_json, write_skipped
 from models.scoring.run import Scorer, load_scorer, open_journal, run_batches, tell_skipped
 
@@ -148,9 +148,7 @@ def check_calibration(hparams: dict, scorer: Scorer) -> None:
 
     wanted = load_calibration(hparams["calibration"]).checkpoint_sha256
     if wanted is None:
-        print(
-            f"warning: {hparams['calibration']} does not say for which checkpoint", file=sys.stderr
-        )
+        tell(f"warning: {hparams['calibration']} does not say for which checkpoint")
     elif wanted != scorer.checkpoint.sha256:
         raise UserError(
             f"{hparams['calibration']} was fitted on another checkpoint ({wanted[:12]}...) than"

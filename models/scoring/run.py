@@ -7,7 +7,6 @@ a score by more than rounding. Nothing here imports SpeechBrain: the first score
 from __future__ import annotations
 
 import logging
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,10 +16,10 @@ import torch
 
 from dataio.batching import scoring_batches
 from dataio.dataset import WaveformBatch, WaveformDataset, batch_loader
-from dataio.files import printable
 from dataio.output_paths import check_outputs
 from dataio.protocol import ProtocolTable
 from dataio.schema import SAMPLE_RATE, UserError
+from dataio.words import printable, tell
 from models import TOOLKIT_VERSION
 from models.checkpoints import CheckpointInfo, load_detector
 from models.detector import Detector
@@ -270,12 +269,12 @@ def tell_skipped(skipped: list[tuple[str, str, str]], path: Path | None, *, allo
     short = [(name, reason) for name, kind, reason in skipped if kind == "short"]
     for named in (errors, short if path is None else []):
         for name, reason in named[:10]:
-            print(f"not scored: {printable(name)}: {reason}", file=sys.stderr)
+            tell(f"not scored: {printable(name)}: {reason}")
         if len(named) > 10:
-            print(f"not scored: {len(named) - 10} more", file=sys.stderr)
+            tell(f"not scored: {len(named) - 10} more")
     if short:
         count = len(short)
-        print(f"{count} files are shorter than min_duration and were not scored", file=sys.stderr)
+        tell(f"{count} files are shorter than min_duration and were not scored")
     if skipped and path is not None:
-        print(f"all of them are listed in {path.with_suffix('.skipped.csv')}", file=sys.stderr)
+        tell(f"all of them are listed in {path.with_suffix('.skipped.csv')}")
     return SKIPPED_STATUS if errors and not allowed else 0

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from dataio.whole_files import append_file, write_text
+from dataio.words import OneLine
 
 logger = logging.getLogger(__name__)
 PACKAGES = (
@@ -206,10 +207,10 @@ def log_to(folder: Path, *, active: bool) -> None:
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if active:
         handlers.append(logging.FileHandler(folder / "log.txt"))
+    for handler in handlers:
+        handler.setFormatter(OneLine("%(asctime)s %(message)s", "%H:%M:%S"))
     logging.basicConfig(
         level=logging.INFO if active else logging.WARNING,
-        format="%(asctime)s %(message)s",
-        datefmt="%H:%M:%S",
         handlers=handlers,
         force=True,
     )

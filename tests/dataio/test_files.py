@@ -6,8 +6,9 @@ import pytest
 import soundfile
 
 from dataio.audio import load_waveform
-from dataio.files import FileTable, find_audio, printable
+from dataio.files import FileTable, find_audio
 from dataio.schema import UNKNOWN, UserError
+from dataio.words import printable
 
 
 @pytest.fixture

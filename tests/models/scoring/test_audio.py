@@ -11,6 +11,7 @@ import soundfile
 
 import evaluation
 import main
+from dataio.schema import UserError
 from dataio.scores import read_scores
 from models.scoring import run as scoring
 
@@ -122,7 +123,7 @@ def test_an_output_that_cannot_serve_is_refused_before_anything_is_loaded(
 
 def test_verdicts_are_shown_although_their_file_cannot_be_written(score, tmp_path, monkeypatch):
     def full(*_):
-        raise main.UserError("cannot write: no space left")
+        raise UserError("cannot write: no space left")
 
     monkeypatch.setattr("models.scoring.audio.write_verdicts", full)
     status, out, err = score(f"--output={tmp_path}/v.csv")

@@ -1,0 +1,223 @@
+"""Seeded generators of hostile files, each kind with the reader it is meant for.
+
+    faults = run({"npz": 300}, seed=0, folder=tmp_path)
+
+A file is a sound one that was damaged, or one made of what readers stumble over: depth, size,
+numbers that are none, words that act on a terminal. Each is read by a watched child.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from support.watched import Watched
+
+NASTY = [
+    None, True, -1, 0, 2**63, -(2**63), 10**400, 1e308, -1e-320, float("nan"), float("inf"),
+    "", "NaN", "1_0", "\x1b[2J\nerror: forged", "\u202egnp.exe", "x" * 5000, "../../etc/passwd",
+    "<script>alert(1)</script>", "=cmd|' /C calc'!A0", "\udce9", "\0", [], {}, [[]], {"": None},
+]  # fmt: skip
+DEEP = 3000
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`make(rng)` gives the bytes of a file that ends in `suffix`; `reader` is "module:name"."""
+
+    suffix: str
+    make: Callable[[random.Random], bytes]
+    reader: str
+
+
+def run(counts: Mapping[str, int], *, seed: int, folder: Path) -> list[str]:
+    """Read so many files of each kind; what did not hold, with the file kept in `folder`."""
+    faults = []
+    for kind, count in counts.items():
+        made = KINDS[kind]
+        place = folder / kind
+        place.mkdir(parents=True, exist_ok=True)
+        with Watched(made.reader, place) as read:
+            for number in range(count):
+                path = place / f"{number}{made.suffix}"
+                path.write_bytes(made.make(random.Random(f"{seed} {kind} {number}")))
+                fault = read(path).fault()
+                if fault is None:
+                    path.unlink()
+                else:
+                    faults.append(f"{path}: {fault}")
+    return faults
+
+
+def damaged(sound: bytes, rng: random.Random) -> bytes:
+    """A file of which some bytes were changed, cut off, doubled or taken out."""
+    data = bytearray(sound)
+    for _ in range(rng.choice([1, 1, 2, 5, 20])):
+        place = rng.randrange(len(data) + 1)
+        act = rng.randrange(5)
+        if act == 0:
+            data[place : place + 1] = bytes([rng.randrange(256)])
+        elif act == 1:
+            del data[place:]
+        elif act == 2:
+            data[place:place] = data[: rng.randrange(200)]
+        elif act == 3:
+            del data[place : place + rng.randrange(50)]
+        else:
+            data[place : place + 8] = rng.choice([b"\xff" * 8, b"\0" * 8, b"9" * 30, b"[" * 100])
+    return bytes(data)
+
+
+def changed(value: object, rng: random.Random) -> object:
+    """A JSON value in which some part is something else, missing, or one too many."""
+    if isinstance(value, dict) and value and rng.random() < 0.85:
+        key, copy = rng.choice(sorted(value)), dict(value)
+        act = rng.randrange(6)
+        if act == 0:
+            del copy[key]
+        elif act == 1:
+            copy[str(rng.choice(NASTY))] = rng.choice(NASTY)
+        else:
+            copy[key] = changed(value[key], rng)
+        return copy
+    if isinstance(value, list) and value and rng.random() < 0.7:
+        place = rng.randrange(len(value))
+        return [*value[:place], changed(value[place], rng), *value[place + 1 :]]
+    return rng.choice(NASTY)
+
+
+def json_text(sound: object, rng: random.Random) -> bytes:
+    if rng.random() < 0.1:
+        depth = rng.choice([30, DEEP, 100_000])
+        return (b'{"meta": ' + b'[{"a":' * depth) if rng.random() < 0.5 else b"[" * depth
+    if rng.random() < 0.3:
+        return damaged(json.dumps(sound).encode(), rng)
+    for _ in range(rng.choice([1, 1, 2, 4])):
+        sound = changed(sound, rng)
+    text = json.dumps(sound, ensure_ascii=rng.random() < 0.5)
+    return text.encode("utf-8", "surrogatepass")
+
+
+CALIBRATION = {
+    "format": "antideepfake-calibration-1", "method": "isotonic", "scale": 1.0, "offset": 0.0,
+    "knots": [-1.0, 0.5, 2.0], "values": [-3.0, 0.0, 3.0], "training_prior": 0.5,
+    "checkpoint_sha256": "ab" * 32, "meta": {"scores": "dev.csv", "real": 3},
+}  # fmt: skip
+META = {
+    "model": "w2v_tiny", "checkpoint_sha256": "ab" * 32, "engine": "native", "precision": "fp32",
+    "sample_rate": 16000, "toolkit_version": "0.1.0",
+}  # fmt: skip
+MANIFEST = {"detector.ckpt": {"bytes": 10, "crc32": 3}, "CKPT.yaml": {"bytes": 4, "crc32": 1}}
+CKPT_YAML = "end-of-epoch: true\nunixtime: 1750000000.5\nkind: best\nvalid_eer: 0.01\n"
+YAML_TRICKS = (
+    "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "<<: {a: 1}\n", "&a a: *a\n",
+    "x: !!python/object/apply:os.system [true]\n", "x: !apply:os.system [true]\n",
+    "unixtime: " + "9" * 5000, "unixtime: 2020-13-45", "[" * 5000, "- " * 5000, "? " * 3000,
+    "unixtime: !!binary x", "\ufeff\u0007", "{a: b: c}", "%YAML 9.9\n---\na", "--- a\n--- b\n",
+    "valid_eer: .nan", "a: !!timestamp 9999-99-99", "{" * 200 + "}" * 200,
+)  # fmt: skip
+
+
+def yaml_text(rng: random.Random) -> bytes:
+    if rng.random() < 0.4:
+        tricks = (rng.choice(YAML_TRICKS) for _ in range(rng.choice([1, 1, 3])))
+        return "".join(tricks).encode()
+    return damaged(CKPT_YAML.encode(), rng)
+
+
+def arrays(rng: random.Random, sound: dict[str, np.ndarray]) -> bytes:
+    """An .npz: damaged, or of arrays of other shapes, types and names."""
+    found = dict(sound)
+    if rng.random() < 0.7:
+        name = rng.choice(sorted(found))
+        other = rng.choice([
+            np.zeros(0), np.full((3, 2), np.nan), np.array("text"), np.array(["\x1b[2J"] * 24),
+            np.arange(24), np.zeros((24, 2, 2)), np.array([{}], dtype=object), 
+            np.ones((24, 3), "c8"),
+            np.full((24, 3), 1e38, np.float32), np.array([b"\xff"] * 24), np.zeros((24, 0)),
+            np.asfortranarray(np.ones((24, 3))), np.array([("a", 1)] * 24, dtype="U1,i4"),
+        ])  # fmt: skip
+        found[rng.choice([name, "spare", "../up", name])] = other
+        if rng.random() < 0.2:
+            del found[name]
+    stream = io.BytesIO()
+    (np.savez_compressed if rng.random() < 0.3 else np.savez)(stream, **found)
+    data = stream.getvalue()
+    return damaged(data, rng) if rng.random() < 0.5 else data
+
+
+def embeddings(rng: random.Random) -> bytes:
+    rows = np.random.default_rng(rng.randrange(1 << 30))
+    sound = {
+        "ids": np.array([f"u-{i}" for i in range(24)]), "labels": np.arange(24) % 2,
+        "logits": rows.normal(size=(24, 2)), "embeddings": rows.normal(size=(24, 3)),
+        "meta": np.array(json_text(META, rng).decode("utf-8", "replace")),
+    }  # fmt: skip
+    return arrays(rng, sound)
+
+
+def reference(rng: random.Random) -> bytes:
+    """A drift reference whose header or arrays are not as they were."""
+    sound = dict(SOUND_REFERENCE)
+    if rng.random() < 0.5:
+        header = json.loads(str(sound["header"]))
+        sound["header"] = np.array(json_text(header, rng).decode("utf-8", "replace"))
+    return arrays(rng, sound)
+
+
+def _sound_reference() -> dict[str, np.ndarray]:
+    from drift.embeddings import embedding_set
+    from drift.reference import arrays_of, fit_reference
+
+    rows = np.random.default_rng(0)
+    sample = embedding_set(
+        rows.normal(size=(60, 3)), logits=rows.normal(size=(60, 2)), meta=META,
+        labels=np.arange(60) % 2, columns={"Attack": np.array(["A1", "A2"] * 30)},
+    )  # fmt: skip
+    return arrays_of(fit_reference(sample))
+
+
+SOUND_REFERENCE = _sound_reference()
+SCORES = "ID,Score,Label\n" + "".join(f'S-{i},"[{i}.5, -{i}.25]",{i % 2}\n' for i in range(9))
+PROTOCOL = (
+    "ID,Label,Duration,SampleRate,Path,Attack,Speaker,Proportion,AudioChannel,AudioEncoding,"
+    "AudioBitSample,Language\nS-1,real,1.5,16000,$ROOT/a.wav,-,-,train,1,PCM_S,16,EN\n"
+    "S-2,fake,2.5,16000,$ROOT/b.wav,A1,-,test,1,PCM_S,16,EN\n"
+)
+
+
+def table(sound: str) -> Callable[[random.Random], bytes]:
+    def make(rng: random.Random) -> bytes:
+        if rng.random() < 0.4:
+            return damaged(sound.encode(), rng)
+        lines = [line.split(",") for line in sound.splitlines()]
+        for _ in range(rng.choice([1, 2, 4])):
+            cells = rng.choice(lines)
+            cells[rng.randrange(len(cells))] = rng.choice(["", '"', *map(str, NASTY)])
+        return "\n".join(map(",".join, lines)).encode("utf-8", "surrogatepass")
+
+    return make
+
+
+READERS = "support.hostile_readers"
+KINDS: dict[str, Kind] = {
+    "npz": Kind(".npz", embeddings, f"{READERS}:embeddings"),
+    "reference": Kind(".npz", reference, f"{READERS}:reference"),
+    "calibration": Kind(".json", lambda rng: json_text(CALIBRATION, rng), f"{READERS}:calibration"),
+    "meta": Kind(".meta.json", lambda rng: json_text(META, rng), f"{READERS}:meta"),
+    "manifest": Kind(".json", lambda rng: json_text(MANIFEST, rng), f"{READERS}:manifest"),
+    "ckpt_yaml": Kind(".yaml", yaml_text, f"{READERS}:ckpt_yaml"),
+    "scores": Kind(".csv", table(SCORES), f"{READERS}:scores"),
+    "protocol": Kind(".csv", table(PROTOCOL), f"{READERS}:protocol"),
+    "skipped": Kind(
+        ".skipped",
+        lambda rng: json_text({"row": 3, "kind": "error", "reason": "x"}, rng) + b"\n",
+        f"{READERS}:skipped",
+    ),
+}
