@@ -16,6 +16,7 @@ VERBS = {
     "list": ("protocols.listing", "the databases: contents, expected folder, source, role"),
     "build": ("protocols.build", "write the protocol CSV of a database"),
     "merge": ("protocols.merge", "join protocol CSVs into train.csv, valid.csv and test.csv"),
+    "split": ("protocols.split", "one protocol into training, validation and test data"),
     "check": ("protocols.check", "compare a protocol CSV with the audio on disk"),
     "leakage": ("protocols.leakage", "find what training and test data share"),
     "folders": ("protocols.own.folders", "protocol of your own data: one folder a class"),

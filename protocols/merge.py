@@ -230,4 +230,9 @@ def text_of(summary: dict) -> str:
         )
     if summary["in_two_outputs"]:
         lines.append(f"{summary['in_two_outputs']} IDs are in two outputs: see {DUPLICATES}")
+    if summary["train"]["rows"] and not summary["valid"]["rows"]:
+        lines.append(
+            "note: valid.csv holds no row, and training chooses its checkpoint by it: no training "
+            "database has a Proportion of valid; `python -m protocols split` draws some"
+        )
     return "\n".join(lines).rstrip()

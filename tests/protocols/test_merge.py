@@ -260,3 +260,10 @@ def test_a_subset_that_cannot_be_drawn_is_refused(option, value, protocols):
     status, _, err, _ = merge(protocols, "--train", "A.csv", option, value)
     assert (status, f"{option} {value}" in err) == (2, True)
     assert not Path("merged/train.csv").exists()
+
+
+def test_an_empty_validation_set_is_said(protocols):
+    write("A.csv", row("A-1"), row("A-2", "fake"))
+    assert "note: valid.csv holds no row" in merge(protocols, "--train", "A.csv")[1]
+    write("B.csv", row("B-1", proportion="valid"))
+    assert "note" not in merge(protocols, "--train", "A.csv", "B.csv")[1]
