@@ -114,8 +114,8 @@ def _divergences(below, values, inner, n) -> dict[str, torch.Tensor]:
 class _PairMeans:
     """Unbiased 2 E h(x, y) - E h(x, x') - E h(y, y') of all relabellings, h summed block by block.
 
-    Off-diagonal sums only, so a constant added to h changes nothing: h is shifted to be near
-    zero, where float32 sums keep their digits.
+    Off-diagonal sums only, so a constant added to h changes nothing: h is shifted by its mean
+    (`_centred`), where float32 sums keep their digits.
     """
 
     def __init__(self, is_reference: torch.Tensor, sign: float) -> None:
@@ -124,9 +124,11 @@ class _PairMeans:
         self.to_all = torch.zeros_like(self.within)
         self.total = torch.zeros((), dtype=torch.float64, device=self.member.device)
         self.size = torch.zeros((), dtype=torch.float64, device=self.member.device)
+        self.shift = 0.0
 
     def absorb(self, block: torch.Tensor, start: int) -> None:
         """Rows `start` and on of h (r, rows), with zeros on the diagonal of the whole matrix."""
+        block, self.shift = _centred(block, start, self.shift)
         mine = self.member[start : start + len(block)]
         self.within += (mine * (block @ self.member)).sum(dim=0, dtype=torch.float64)
         row_sums = block.sum(dim=1, dtype=torch.float64)
@@ -142,6 +144,19 @@ class _PairMeans:
         contrast = 2 * across / (n * m) - self.within / (n * (n - 1)) - incoming / (m * (m - 1))
         typical = float(self.size) / (len(self.member) * max(len(self.member) - 1, 1))
         return without_rounding((self.sign * contrast).cpu().numpy(), typical)
+
+
+def _centred(block: torch.Tensor, start: int, shift: float) -> tuple[torch.Tensor, float]:
+    """The block less the mean of the first one, in its place; zeros stay on the diagonal.
+
+    Rows that are all alike then have sums of zero, and not of one number's rounding.
+    """
+    if start == 0:
+        shift = float(block.sum(dtype=torch.float64)) / max(block.numel() - len(block), 1)
+    block.sub_(shift)
+    diagonal = torch.arange(len(block), device=block.device)
+    block[diagonal, start + diagonal] = 0
+    return block, shift
 
 
 def without_rounding(values: np.ndarray, typical: float) -> np.ndarray:
@@ -211,9 +226,11 @@ def _kernel_of(squared: torch.Tensor, start: int, bandwidth: float) -> torch.Ten
 def kernel_blocks(
     coordinates: torch.Tensor, bandwidth: float
 ) -> Iterator[tuple[int, torch.Tensor]]:
-    """First row and shifted kernel (r, rows) of block after block of rows, zero on the diagonal."""
+    """First row and centred kernel (r, rows) of block after block of rows, zero on the diagonal."""
+    shift = 0.0
     for start, squared in _squared_blocks(coordinates):
-        yield start, _kernel_of(squared, start, bandwidth)
+        block, shift = _centred(_kernel_of(squared, start, bandwidth), start, shift)
+        yield start, block
 
 
 class _Neighbours:

@@ -47,7 +47,7 @@ VERBS = {
     ),
     "leakage": (
         protocols,
-        "leakage --train protocols/train.csv --test protocols/test.csv --json out",
+        "leakage --train protocols/train.csv --test protocols/test.csv --compare ids --json out",
     ),
 }
 
@@ -88,7 +88,12 @@ def files_of(folder: Path) -> set[str]:
     return {str(path) for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("verb", VERBS)
+SLOW = {"evaluation --report", "evaluation --plots", "preview", "check --findings", "leakage"}
+
+
+@pytest.mark.parametrize(
+    "verb", [pytest.param(v, marks=pytest.mark.slow) if v in SLOW else v for v in VERBS]
+)
 def test_a_full_disk_is_one_sentence_and_leaves_no_part(place, full, verb, monkeypatch, capsys):
     command, words = VERBS[verb]
     monkeypatch.chdir(place)
