@@ -15,15 +15,20 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from dataio.audio import load_waveform
-from dataio.probe import UnreadableAudio, probe
+from dataio.audio import read_audio
+from dataio.audio_file import AudioHeader, UnreadableAudio
+from dataio.probe import probe
 from dataio.processes import usable_workers
-from dataio.protocol import ProtocolTable
+from dataio.protocol import ProtocolRow, ProtocolTable
+from dataio.reading import Reading
 from dataio.schema import SAMPLE_RATE, UserError
 
 TRAIN, VALID, SCORE = "train", "valid", "score"
+SHORT, SILENT = "short", "silent"  # BadFile.kind of what is read and not scored
+SILENT_PEAK = 2.0**-15  # of full scale: no sample reaches the smallest step of 16 bits
 RECEPTIVE_FIELD = 400  # samples (25 ms) the seven convolutions need for one frame
 
+Inspect = Callable[[str, AudioHeader, np.ndarray], list[str]]
 Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
@@ -35,7 +40,8 @@ class LoaderError(UserError):
 class Item:
     """One row, loaded: waveform (T,) float32 at 16 kHz, T >= 400.
 
-    `draw` is what the augmentation leaves for the device to apply, if it does.
+    `draw` is what the augmentation leaves for the device to apply, if it does; `remarks` say what
+    is wrong with the file, or odd, though it was read.
     """
 
     row: int
@@ -43,24 +49,28 @@ class Item:
     label: int
     waveform: np.ndarray
     draw: object | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class BadFile:
-    """A row without a waveform. `too_short` tells "below min_duration" from "does not read"."""
+    """A row without a waveform, of a file that does not read (kind "error"), is shorter than
+    `min_duration` ("short") or is digital silence ("silent").
+    """
 
     row: int
     id: str
     path: str
     reason: str
-    too_short: bool = False
+    kind: str = "error"
 
 
 @dataclass(frozen=True)
 class WaveformBatch:
     """waveforms (B, T) float32, zeros behind each row's end; lengths (B,) int64 in samples;
     labels and rows (B,) int64. `bad` holds the rows asked for that gave none, so B may be 0.
-    `draws` holds a row's part of the augmentation that is left for the device, or is empty.
+    `draws` holds a row's part of the augmentation that is left for the device, or is empty;
+    `remarks` are (row, ID, sentence) of the files that were read for all that is said.
     """
 
     waveforms: torch.Tensor
@@ -70,6 +80,7 @@ class WaveformBatch:
     ids: list[str]
     bad: list[BadFile] = field(default_factory=list)
     draws: list = field(default_factory=list)
+    remarks: list[tuple[int, str, str]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -143,8 +154,9 @@ class WaveformDataset(Dataset):
     mode `train`: a random piece of files over `crop_seconds`' upper bound, then `augmentation`;
     with `on_device` the last part of that is left to the device, as the batch's `draws`.
     mode `valid`: whole files, or the centre piece of `max_valid_duration`; nothing is random.
-    mode `score`: whole files; those under `min_duration` seconds are told apart and not read, and
-    a file that makes loading fail in whatever way is a `BadFile`.
+    mode `score`: whole files, or a channel of them; those under `min_duration` seconds and those
+    of digital silence are told apart, and a file that makes loading fail in whatever way is a
+    `BadFile`. `inspect(path, header, waveform)` gives further remarks on a file.
     Lengths come from the audio header, never from the CSV; only the needed piece is decoded.
     """
 
@@ -159,6 +171,7 @@ class WaveformDataset(Dataset):
         on_device: bool = False,
         max_valid_duration: float | None = None,
         min_duration: float | None = None,
+        inspect: Inspect | None = None,
     ):
         if mode not in (TRAIN, VALID, SCORE):
             raise ValueError(f"unknown mode {mode!r}: expected 'train', 'valid' or 'score'")
@@ -166,7 +179,7 @@ class WaveformDataset(Dataset):
         self.crop_seconds = check_crop(crop_seconds)
         self.augmentation, self.on_device = augmentation, on_device
         self.max_valid_duration = max_valid_duration
-        self.min_duration = min_duration
+        self.min_duration, self.inspect = min_duration, inspect
 
     def __len__(self) -> int:
         return len(self.table)
@@ -174,16 +187,14 @@ class WaveformDataset(Dataset):
     def __getitem__(self, key: tuple[int, int]) -> Item | BadFile:
         epoch, row = key
         fields = self.table.row(row)
+        rng = np.random.default_rng([self.seed, epoch, row])
         try:
-            header = probe(fields.path)
-            if self._is_too_short(header.seconds):
-                reason = f"{header.seconds:.3f} s is shorter than min_duration {self.min_duration}"
-                return BadFile(row, fields.id, fields.path, reason, too_short=True)
-            rng = np.random.default_rng([self.seed, epoch, row])
-            start, length = self._piece(header.seconds, rng)
-            waveform = load_waveform(
-                fields.path, start_seconds=start, max_seconds=length, header=header
-            )
+            header, reading = self._read(fields, rng)
+            remarks = [str(fault) for fault in reading.faults]
+            if self.inspect is not None:
+                remarks += self.inspect(fields.path, header, reading.waveform)
+        except _Unfit as error:
+            return BadFile(row, fields.id, fields.path, *error.args)
         except UnreadableAudio as error:
             return BadFile(row, fields.id, fields.path, error.reason)
         except Exception as error:  # scoring goes on past a file that a library trips over
@@ -191,8 +202,28 @@ class WaveformDataset(Dataset):
                 raise
             reason = f"it cannot be loaded ({type(error).__name__}: {error})".splitlines()[0]
             return BadFile(row, fields.id, fields.path, reason)
-        waveform, draw = self._augmented(waveform, rng)
-        return Item(row, fields.id, fields.label, pad_to(waveform, RECEPTIVE_FIELD), draw)
+        waveform, draw = self._augmented(reading.waveform, rng)
+        waveform = pad_to(waveform, RECEPTIVE_FIELD)
+        return Item(row, fields.id, fields.label, waveform, draw, tuple(remarks))
+
+    def _read(self, fields: ProtocolRow, rng: np.random.Generator) -> tuple[AudioHeader, Reading]:
+        """A row's file or the piece of it that is due; `_Unfit` for what is not to be scored."""
+        header = probe(fields.path)
+        self._refuse_short(header.seconds)
+        start, length = self._piece(header.seconds, rng)
+        reading = read_audio(
+            fields.path,
+            start_seconds=start,
+            max_seconds=length,
+            header=header,
+            channel=fields.channel,
+        )
+        if self.mode == SCORE:
+            self._refuse_short(len(reading.waveform) / SAMPLE_RATE)  # of what has broken off
+            if np.abs(reading.waveform).max() < SILENT_PEAK:
+                mixed = " once its channels are mixed" if is_mixed(fields, header) else ""
+                raise _Unfit(f"it is digital silence{mixed}, on which there is no verdict", SILENT)
+        return header, reading
 
     def load(self, epoch: int, rows: Iterable[int]) -> WaveformBatch:
         """The batch of some rows, in their order."""
@@ -207,13 +238,23 @@ class WaveformDataset(Dataset):
             return self.augmentation.split(waveform, rng)
         return self.augmentation(waveform, rng), None
 
-    def _is_too_short(self, seconds: float) -> bool:
-        return self.mode == SCORE and self.min_duration is not None and seconds < self.min_duration
+    def _refuse_short(self, seconds: float) -> None:
+        if self.mode == SCORE and self.min_duration is not None and seconds < self.min_duration:
+            reason = f"{seconds:.3f} s is shorter than min_duration {self.min_duration}"
+            raise _Unfit(reason, SHORT)
 
     def _piece(self, seconds: float, rng: np.random.Generator) -> tuple[float, float | None]:
         if self.mode == TRAIN and self.crop_seconds is not None:
             return draw_piece(seconds, self.crop_seconds, rng)
         return centre_piece(seconds, self.max_valid_duration if self.mode == VALID else None)
+
+
+class _Unfit(Exception):
+    """Why a file that reads is not scored, and the kind of that."""
+
+
+def is_mixed(fields: ProtocolRow, header: AudioHeader) -> bool:
+    return fields.channel is None and header.channels > 1
 
 
 def check_crop(crop_seconds: Sequence[float] | None) -> tuple[float, float] | None:
@@ -249,6 +290,7 @@ def collate(items: Sequence[Item | BadFile]) -> WaveformBatch:
         ids=[item.id for item in good],
         bad=[item for item in items if isinstance(item, BadFile)],
         draws=[item.draw for item in good if item.draw is not None],
+        remarks=[(item.row, item.id, words) for item in good for words in item.remarks],
     )
 
 

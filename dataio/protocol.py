@@ -56,12 +56,15 @@ _UNKNOWN_DURATION = ("-", "")
 
 
 class ProtocolRow(NamedTuple):
-    """What training and scoring need of a row: label 1/0/-1, seconds, and the resolved path."""
+    """What training and scoring need of a row: label 1/0/-1, seconds, and the resolved path;
+    `channel` (from 0) where one is to be read and not all channels' mean.
+    """
 
     id: str
     label: int
     duration: float
     path: str
+    channel: int | None = None
 
 
 class ProtocolTable:

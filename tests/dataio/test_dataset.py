@@ -135,7 +135,7 @@ def test_training_draws_depend_on_seed_epoch_and_row_alone(table):
 def test_a_file_that_fails_is_named_and_does_not_raise(table, row, reason):
     bad = training(table)[0, row]
     assert isinstance(bad, BadFile)
-    assert (bad.row, bad.id) == (row, f"Set-{row}") and not bad.too_short
+    assert (bad.row, bad.id) == (row, f"Set-{row}") and bad.kind == "error"
     assert reason in bad.reason and os.path.basename(bad.path) in table.row(row).path
 
 
@@ -143,7 +143,7 @@ def test_scoring_goes_on_past_a_file_that_a_library_trips_over(table, monkeypatc
     def trip(path, **_):
         raise ZeroDivisionError("of a library")
 
-    monkeypatch.setattr("dataio.dataset.load_waveform", trip)
+    monkeypatch.setattr("dataio.dataset.read_audio", trip)
     bad = WaveformDataset(table, mode="score")[0, 2]
     assert isinstance(bad, BadFile) and bad.path == table.row(2).path
     assert bad.reason == "it cannot be loaded (ZeroDivisionError: of a library)"
@@ -163,7 +163,7 @@ def test_a_part_of_a_batch_is_that_batch_of_its_rows(table):
 def test_a_file_under_min_duration_is_told_apart(table):
     dataset = WaveformDataset(table, mode="score", min_duration=0.5)
     bad = dataset[0, 1]
-    assert isinstance(bad, BadFile) and bad.too_short and "0.400 s" in bad.reason
+    assert isinstance(bad, BadFile) and bad.kind == "short" and "0.400 s" in bad.reason
     assert isinstance(dataset[0, 2], Item)
     assert isinstance(WaveformDataset(table, mode="score")[0, 1], Item)
 
