@@ -70,7 +70,7 @@ class WaveformBatch:
     """waveforms (B, T) float32, zeros behind each row's end; lengths (B,) int64 in samples;
     labels and rows (B,) int64. `bad` holds the rows asked for that gave none, so B may be 0.
     `draws` holds a row's part of the augmentation that is left for the device, or is empty;
-    `remarks` are (row, ID, sentence) of the files that were read for all that is said.
+    `remarks` are (row, ID, words) of the files that were read for all that is said.
     """
 
     waveforms: torch.Tensor
@@ -290,7 +290,7 @@ def collate(items: Sequence[Item | BadFile]) -> WaveformBatch:
         ids=[item.id for item in good],
         bad=[item for item in items if isinstance(item, BadFile)],
         draws=[item.draw for item in good if item.draw is not None],
-        remarks=[(item.row, item.id, words) for item in good for words in item.remarks],
+        remarks=[(item.row, item.id, "; ".join(item.remarks)) for item in good if item.remarks],
     )
 
 

@@ -88,30 +88,54 @@ def _walk(folder: Path, passed_over: Counter[str]) -> Iterator[str]:
                 passed_over[suffix or "no suffix"] += 1
 
 
-class FileTable:
-    """Files as unlabelled rows, each its own ID; `durations` (N,) s, 0 where unreadable."""
+MIX, EACH = "mix", "each"
+SIDES = {"left": 0, "right": 1}
 
-    def __init__(self, paths: list[str]):
-        self.paths = paths
-        self.durations = np.array([_seconds(path) for path in paths], dtype=np.float32)
-        self.labels = np.full(len(paths), UNKNOWN, dtype=np.int8)
+
+class FileTable:
+    """Files as unlabelled rows; `durations` (N,) s, 0 where unreadable.
+
+    channels: "mix" makes a row of a file, of all its channels' mean; "left" and "right" too, of
+    one channel (of a mono file its only one); "each" makes a row of each channel, whose name
+    stands behind the path in its ID.
+    """
+
+    def __init__(self, paths: list[str], channels: str = MIX):
+        self.rows: list[ProtocolRow] = []
+        self.channels: list[str] = []  # a row's: "mix", "left", "right", "channel 3" ...
+        for path in paths:
+            seconds, count = _length_of(path)
+            names = _channel_names(count) if channels == EACH and count > 1 else [channels]
+            for number, name in enumerate(names):
+                name = MIX if name == EACH else name  # of a mono file, or one that does not read
+                one = number if channels == EACH and count > 1 else SIDES.get(name)
+                row_id = f"{path} [{name}]" if len(names) > 1 else path
+                self.rows.append(ProtocolRow(row_id, UNKNOWN, seconds, path, one))
+                self.channels.append(name)
+        self.durations = np.array([row.duration for row in self.rows], dtype=np.float32)
+        self.labels = np.full(len(self.rows), UNKNOWN, dtype=np.int8)
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.rows)
 
     def ids(self, i: int) -> str:
-        return self.paths[i]
+        return self.rows[int(i)].id
 
     def path(self, i: int) -> str:
-        return self.paths[i]
+        return self.rows[int(i)].path
 
     def row(self, i: int) -> ProtocolRow:
-        path = self.paths[int(i)]
-        return ProtocolRow(path, UNKNOWN, float(self.durations[int(i)]), path)
+        return self.rows[int(i)]
 
 
-def _seconds(path: str) -> float:
+def _channel_names(count: int) -> list[str]:
+    return list(SIDES) if count == 2 else [f"channel {number}" for number in range(1, count + 1)]
+
+
+def _length_of(path: str) -> tuple[float, int]:
+    """Seconds and channels of a file; (0, 1) for one that does not read, which is told then."""
     try:
-        return probe(path).seconds
+        header = probe(path)
     except UnreadableAudio:
-        return 0.0  # reported when it is read
+        return 0.0, 1
+    return header.seconds, header.channels

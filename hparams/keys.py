@@ -63,6 +63,7 @@ MEANINGS = {
     "noprogressbar": "quiet silent no_progress no_progress_bar",
     "ssl_engine": "engine backend",
     "threshold": "thr thresh cutoff",
+    "channels": "channel mono stereo side",
     "calibration": "calibrate calibrator cal",
     "prior_real": "prior p_real",
     "allow_skipped": "ignore_errors skip_errors skip_bad allow_errors",

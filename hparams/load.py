@@ -26,6 +26,7 @@ CHOICES = {
     "precision": PRECISIONS,
     "eval_precision": PRECISIONS,
     "ssl_engine": ("native", "fairseq"),
+    "channels": ("mix", "each", "left", "right"),
     "augment_on": ("loader", "device"),
     "distributed_backend": ("nccl", "gloo", "mpi"),
 }

@@ -10,27 +10,40 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dataio.files import FileTable, find_audio
+from dataio.files import MIX, FileTable, find_audio
 from dataio.output_paths import check_outputs
 from dataio.schema import FAKE, REAL, UserError
 from dataio.scores import HEADER, score_row
 from dataio.whole_files import whole_file
 from dataio.words import printable, tell
 from models.scoring.files import write_json, write_skipped
+from models.scoring.remarks import (
+    NO_SPEECH,
+    UNCHECKED,
+    can_find_speech,
+    inspect_channel,
+    inspect_mix,
+)  # fmt: skip
 from models.scoring.run import Scorer, load_scorer, open_journal, run_batches, tell_skipped
 
-COLUMNS = ("Path", "Seconds", "PReal", "Verdict")
+COLUMNS = ("Path", "Seconds", "PReal", "Verdict", "Channel", "Remark")
+NO_SPEECH_VERDICT = "no speech"
 DEFAULT_PRIOR = 0.5  # of real speech, for a calibrated probability
 
 
 class Verdict(NamedTuple):
-    """What was found of a file: seconds, logits [fake, real], P(real), `real` or `fake`."""
+    """What was found of a file or a channel of it: seconds, logits [fake, real], P(real), and
+    `real`, `fake` or `no speech`; `id` is the path, and the channel's name where it has several.
+    """
 
+    id: str
     path: str
     seconds: float
     logits: tuple[float, float]
     p_real: float
     verdict: str
+    channel: str
+    remark: str
 
 
 class Memory:
@@ -39,12 +52,19 @@ class Memory:
     def __init__(self, count: int):
         self.logits = np.full((count, 2), np.nan, dtype=np.float32)
         self.notes: dict[int, tuple[str, str]] = {}
+        self._remarks: dict[int, str] = {}
 
     def add_scores(self, rows: np.ndarray, logits: np.ndarray, embeddings: np.ndarray) -> None:
         self.logits[rows] = logits
 
     def add_skipped(self, row: int, kind: str, reason: str) -> None:
         self.notes[int(row)] = (kind, reason)
+
+    def add_remark(self, row: int, words: str) -> None:
+        self._remarks[int(row)] = words
+
+    def remarks(self, total: int) -> dict[int, str]:
+        return self._remarks
 
     def done(self, total: int) -> np.ndarray:
         return np.zeros(total, dtype=bool)
@@ -67,16 +87,19 @@ def score_audio(hparams: dict, run_options: dict, names: list[str]) -> int:
     convert, basis = probability(hparams)
     paths = find_audio(names)
     output = checked_output(hparams, paths)
-    table = FileTable(paths)
+    table = FileTable(paths, hparams["channels"])
     scorer = load_scorer(hparams, run_options)
     check_calibration(hparams, scorer)
     journal = Memory(len(table))
     if output is not None:
-        journal = open_journal(scorer, {"audio": digest_of(paths)}, output)
-    run_batches(scorer, table, journal, done=journal.done(len(table)))
+        job = {"audio": digest_of(paths), "channels": hparams["channels"]}
+        journal = open_journal(scorer, job | {"finds_speech": can_find_speech()}, output)
+    inspect = inspect_mix if hparams["channels"] == MIX else inspect_channel
+    run_batches(scorer, table, journal, done=journal.done(len(table)), inspect=inspect)
     logits, notes = journal.results(len(table))
-    rows = verdicts(table, logits, convert, hparams["threshold"])
+    rows = verdicts(table, logits, journal.remarks(len(table)), convert, hparams["threshold"])
     basis = f"real when P(real) >= {hparams['threshold']}; {basis}"
+    basis += "" if can_find_speech() else f"; {UNCHECKED}"
     show(rows, basis)  # before the files, which a full disk may refuse
     skipped = [(table.ids(row), *note) for row, note in notes.items()]
     if output is None:
@@ -156,15 +179,21 @@ def check_calibration(hparams: dict, scorer: Scorer) -> None:
         )
 
 
-def verdicts(table: FileTable, logits: np.ndarray, convert, threshold: float) -> list[Verdict]:
-    """One of each file that has logits (of (N, 2), NaN where there are none)."""
+def verdicts(
+    table: FileTable, logits: np.ndarray, remarks: dict[int, str], convert, threshold: float
+) -> list[Verdict]:
+    """One of each row that has logits (of (N, 2), NaN where there are none)."""
     rows = []
     for i in np.flatnonzero(np.isfinite(logits).all(1)):
         fake, real = logits[i].astype(np.float64)[[FAKE, REAL]]
         p_real = float(convert(real - fake))
         word = "real" if p_real >= threshold else "fake"
+        remark = remarks.get(int(i), "")
+        if NO_SPEECH in remark:
+            word = NO_SPEECH_VERDICT
+        about = (table.ids(i), table.path(i), float(table.durations[i]))
         pair = (float(fake), float(real))
-        rows.append(Verdict(table.path(i), float(table.durations[i]), pair, p_real, word))
+        rows.append(Verdict(*about, pair, p_real, word, table.channels[i], remark))
     return rows
 
 
@@ -179,16 +208,19 @@ def write_verdicts(output: Path, rows: list[Verdict], meta: dict) -> None:
         writer.writerow([*COLUMNS, *HEADER])
         for row in rows:
             cells = [row.path, f"{row.seconds:.2f}", f"{row.p_real:.6f}", row.verdict]
-            writer.writerow(cells + score_row(row.path, row.logits, None))
+            cells += [row.channel, row.remark]
+            writer.writerow(cells + score_row(row.id, row.logits, None))
 
 
 def show(rows: list[Verdict], basis: str) -> None:
-    """The verdicts as a table."""
+    """The verdicts as a table, a remark below its file."""
     lines = [("Path", "Seconds", "P(real)", "Verdict")]
     for row in rows:
         figures = f"{row.seconds:.2f}", f"{row.p_real:.6f}"
-        lines.append((printable(row.path), *figures, row.verdict))
+        lines.append((printable(row.id), *figures, row.verdict))
     width = max(len(line[0]) for line in lines)
-    for path, seconds, p_real, word in lines:
+    for (path, seconds, p_real, word), row in zip(lines, [None, *rows], strict=True):
         print(f"{path:{width}}  {seconds:>7}  {p_real:>8}  {word}")
+        if row and row.remark:
+            print(f"    {row.remark}")
     print(basis, flush=True)

@@ -25,8 +25,9 @@ def write_results(
 ) -> list[tuple[str, str, str]]:
     """Write the score CSV in protocol order and its neighbours, each whole.
 
-    Beside `<stem>.csv`: `<stem>.meta.json`, `<stem>.skipped.csv` when rows were left out, and with
-    `width` > 0 `<stem>.npz`; one of a former analysis goes, as it would not belong to the scores.
+    Beside `<stem>.csv`: `<stem>.meta.json`, `<stem>.skipped.csv` when rows were left out,
+    `<stem>.remarks.csv` when there is something to say of rows that were not, and with `width` > 0
+    `<stem>.npz`; one of a former analysis goes, as it would not belong to the scores.
     Returns (ID, kind, reason) of the rows without a score. UserError, and nothing is written, when
     the journal lacks a row.
     """
@@ -35,6 +36,9 @@ def write_results(
     require_every_row(table, scored, notes)
     skipped = [(row, *notes[row]) for row in notes]
     write_skipped(path.with_suffix(".skipped.csv"), table, skipped)
+    with whole_table(path.with_suffix(".remarks.csv"), ("ID", "Path", "Remark")) as rows:
+        for row, words in journal.remarks(len(table)).items():
+            rows.add([(table.ids(row), table.path(row), words)])
     embeddings_path = path.with_suffix(".npz")
     if width:
         write_embeddings(embeddings_path, table, journal, scored, logits, meta, width)

@@ -21,6 +21,8 @@ from models.distributed import World, barrier
 
 logger = logging.getLogger(__name__)
 SKIPPED = {"row": WHOLE, "kind": TEXT, "reason": TEXT}  # a line of rank*.skipped
+REMARK = "remark"  # the kind of a note on a row that has a score
+NOTES = ("error", "short", "silent", REMARK)
 
 
 class ScoreJournal:
@@ -73,7 +75,14 @@ class ScoreJournal:
         self._scores.flush()
 
     def add_skipped(self, row: int, kind: str, reason: str) -> None:
-        """Note a row that gets no score: `kind` is "error" or "short"."""
+        """Note a row that gets no score: `kind` is "error", "short" or "silent"."""
+        self._note(row, kind, reason)
+
+    def add_remark(self, row: int, words: str) -> None:
+        """Note what is to be said of a row beside its score."""
+        self._note(row, REMARK, words)
+
+    def _note(self, row: int, kind: str, reason: str) -> None:
         line = json.dumps({"row": int(row), "kind": kind, "reason": reason})
         self._skipped.write(line.encode() + b"\n")
         self._skipped.flush()
@@ -98,17 +107,23 @@ class ScoreJournal:
 
     def skipped(self, total: int) -> dict[int, tuple[str, str]]:
         """Row -> (kind, reason); `UserError` for what `add_skipped` does not write."""
-        found = {}
+        return {row: (kind, words) for row, kind, words in self._notes(total) if kind != REMARK}
+
+    def remarks(self, total: int) -> dict[int, str]:
+        """Row -> what is said of it beside its score; `UserError` as for `skipped`."""
+        found = {row: words for row, kind, words in self._notes(total) if kind == REMARK}
+        return dict(sorted(found.items()))
+
+    def _notes(self, total: int) -> Iterator[tuple[int, str, str]]:
         for path in sorted(self.folder.glob("rank*.skipped")):
             for line in path.read_bytes().split(b"\n")[:-1]:
                 try:
                     note = parse_json(line, SKIPPED)
                 except Damaged as error:
                     raise self._damaged(path, f"a line of which {error}") from None
-                if not (0 <= note["row"] < total and note["kind"] in ("error", "short")):
+                if not (0 <= note["row"] < total and note["kind"] in NOTES):
                     raise self._damaged(path, "a row or a kind that there is not")
-                found[note["row"]] = (note["kind"], note["reason"])
-        return found
+                yield note["row"], note["kind"], note["reason"]
 
     def results(self, total: int) -> tuple[np.ndarray, dict[int, tuple[str, str]]]:
         """Logits (total, 2), NaN where there are none, and row -> (kind, reason) of such rows."""

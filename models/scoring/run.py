@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from dataio.batching import scoring_batches
-from dataio.dataset import WaveformBatch, WaveformDataset, batch_loader
+from dataio.dataset import SHORT, Inspect, WaveformBatch, WaveformDataset, batch_loader
 from dataio.output_paths import check_outputs
 from dataio.protocol import ProtocolTable
 from dataio.schema import SAMPLE_RATE, UserError
@@ -29,7 +29,7 @@ from models.scoring.files import write_results
 from models.scoring.journal import ScoreJournal
 
 logger = logging.getLogger(__name__)
-BESIDE = (".meta.json", ".skipped.csv", ".npz")  # what is written beside scores
+BESIDE = (".meta.json", ".skipped.csv", ".remarks.csv", ".npz")  # what is written beside scores
 SKIPPED_STATUS = 3  # exit status when files could not be scored
 CPU_BATCH_SECONDS = 16  # a CPU gains nothing from more and loses its caches (benchmarks/front_end)
 
@@ -40,6 +40,8 @@ class Sink(Protocol):
     def add_scores(self, rows: np.ndarray, logits: np.ndarray, embeddings: np.ndarray) -> None: ...
 
     def add_skipped(self, row: int, kind: str, reason: str) -> None: ...
+
+    def add_remark(self, row: int, words: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,10 @@ def score_protocol(hparams: dict, run_options: dict, *, with_embeddings: bool) -
     barrier()
     status = 0
     if scorer.world.is_main:
+        remarks = [(table.ids(row), words) for row, words in journal.remarks(len(table)).items()]
         skipped = write_results(path, table, journal, meta=scorer.meta(), width=width)
         journal.remove()
+        tell_remarks(remarks, path)
         status = tell_skipped(skipped, path, allowed=hparams["allow_skipped"])
     barrier()
     return status
@@ -164,7 +168,9 @@ def open_journal(scorer: Scorer, job: dict, path: Path, width: int = 0) -> Score
     return ScoreJournal(folder, job, width=width, world=scorer.world)
 
 
-def run_batches(scorer: Scorer, table, sink: Sink, *, done: np.ndarray) -> None:
+def run_batches(
+    scorer: Scorer, table, sink: Sink, *, done: np.ndarray, inspect: Inspect | None = None
+) -> None:
     """Score this rank's share of what is not done, the longest files first."""
     hparams = scorer.hparams
     limit = hparams["max_batch_length"]
@@ -175,7 +181,9 @@ def run_batches(scorer: Scorer, table, sink: Sink, *, done: np.ndarray) -> None:
         for rows in scoring_batches(table.durations, max_batch_length=limit)
         if not done[rows].all()
     ][scorer.world.rank :: scorer.world.size]
-    dataset = WaveformDataset(table, mode="score", min_duration=hparams["min_duration"])
+    dataset = WaveformDataset(
+        table, mode="score", min_duration=hparams["min_duration"], inspect=inspect
+    )
     loader = batch_loader(
         dataset,
         ((0, rows) for rows in batches),
@@ -187,7 +195,9 @@ def run_batches(scorer: Scorer, table, sink: Sink, *, done: np.ndarray) -> None:
     with progress(sum(map(len, batches)), show=show) as bar, torch.inference_mode():
         for batch in loader:
             for bad in batch.bad:
-                sink.add_skipped(bad.row, "short" if bad.too_short else "error", bad.reason)
+                sink.add_skipped(bad.row, bad.kind, bad.reason)
+            for row, _, words in batch.remarks:
+                sink.add_remark(row, words)
             if len(batch):
                 score_batch(scorer, batch, sink)
             bar.advance(len(batch) + len(batch.bad), batch.seconds)
@@ -260,18 +270,30 @@ class progress:
         self.bar.close()
 
 
+def tell_each(what: str, named: list[tuple[str, str]]) -> None:
+    """`what: file: words` on screen, for the first ten of (file, words)."""
+    for name, words in named[:10]:
+        tell(f"{what}: {printable(name)}: {words}")
+    if len(named) > 10:
+        tell(f"{what}: {len(named) - 10} more")
+
+
+def tell_remarks(remarks: list[tuple[str, str]], path: Path) -> None:
+    """Say what is wrong with files that were scored all the same."""
+    tell_each("warning", remarks)
+    if remarks:
+        tell(f"all of them are listed in {path.with_suffix('.remarks.csv')}")
+
+
 def tell_skipped(skipped: list[tuple[str, str, str]], path: Path | None, *, allowed: bool) -> int:
     """Name the files left out on screen, short ones too where no list (beside `path`) has them.
 
     Returns the exit status that they call for.
     """
-    errors = [(name, reason) for name, kind, reason in skipped if kind == "error"]
-    short = [(name, reason) for name, kind, reason in skipped if kind == "short"]
-    for named in (errors, short if path is None else []):
-        for name, reason in named[:10]:
-            tell(f"not scored: {printable(name)}: {reason}")
-        if len(named) > 10:
-            tell(f"not scored: {len(named) - 10} more")
+    errors = [(name, reason) for name, kind, reason in skipped if kind != SHORT]
+    short = [(name, reason) for name, kind, reason in skipped if kind == SHORT]
+    tell_each("not scored", errors)
+    tell_each("not scored", short if path is None else [])
     if short:
         count = len(short)
         tell(f"{count} files are shorter than min_duration and were not scored")

@@ -87,6 +87,7 @@ class DetectorBrain(Brain):
         if self.scaler.is_enabled():
             checkpointer.add_recoverable("scaler", self.scaler, optional_load=True)
         best.add_recoverable("ssl", detector)
+        self._remarked: set[str] = set()  # files this rank has said something about
         self._reset_step()
         self._validation = Validation(hparams["valid_csv"])
 
@@ -161,7 +162,7 @@ class DetectorBrain(Brain):
                 self._step_rows,
                 self._step_seconds,
                 float(self._step_nonfinite),
-                len(self._step_bad),
+                len(self._step_bad) + len(self._step_remarks),
             ],
             self.device,
         )
@@ -193,6 +194,7 @@ class DetectorBrain(Brain):
         self._step_seconds = 0.0
         self._step_nonfinite = False
         self._step_bad: dict[str, str] = {}
+        self._step_remarks: dict[str, str] = {}
 
     def _hold_frozen_part(self) -> None:
         # Gradients are dropped rather than switched off: DDP must see the same parameters
@@ -259,15 +261,21 @@ class DetectorBrain(Brain):
     def _note_bad_files(self, batch: WaveformBatch) -> None:
         for bad in batch.bad:
             self._step_bad[bad.id] = bad.reason
+        for _, name, words in batch.remarks:
+            if name not in self._remarked:
+                self._step_remarks[name] = words
+                self._remarked.add(name)
 
     def _count_bad_files(self, known: dict[str, str], csv: str) -> None:
         """Add the files of `csv` that failed on any rank to `known`; UserError past the limit."""
-        for found in gather_objects(self._step_bad):
+        for found, remarks in gather_objects((self._step_bad, self._step_remarks)):
+            for name, words in remarks.items():
+                logger.warning("file %s of %s is used as it is: %s", name, csv, words)
             for name, reason in found.items():
                 if name not in known:
                     logger.warning("file %s of %s is left out: %s", name, csv, reason)
                 known[name] = reason
-        self._step_bad = {}
+        self._step_bad, self._step_remarks = {}, {}
         if len(known) > self.hparams.max_bad_files:
             name, reason = list(known.items())[-1]
             raise UserError(
@@ -386,6 +394,11 @@ class DetectorBrain(Brain):
     def on_stage_end(self, stage: Stage, stage_loss: float, epoch: int | None = None) -> None:
         self.log.close_bar()
         if stage == Stage.TRAIN:
+            if self.optimizer_step and not self.state.audio_seconds:
+                raise UserError(
+                    f"no file of {self.hparams.train_csv} that was drawn can be read:"
+                    " run `python -m protocols check` on this CSV"
+                )
             # A kill during validation comes back to here, not to the steps before.
             self.save_last("trained")
         else:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy
@@ -143,18 +144,60 @@ def test_unreadable_and_truncated_files_are_errors(protocol, protocols, tmp_path
     assert "line 2, X-0" in out
 
 
-def test_a_flac_that_breaks_off_is_found(protocol, protocols, tmp_path):
+def test_a_flac_that_breaks_off_is_found_with_its_second(protocol, protocols, tmp_path):
     rows, save = protocol
     whole = tmp_path / "data/x/0.flac"
     soundfile.write(whole, noise(), RATE)
     whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     set_cell("Path", "$ROOT/x/0.flac")(rows)
-    status, found, _ = check(protocols, save)
-    assert status == 1
-    assert set(found) <= {"truncated", "unreadable"}
-    assert sum(found.values()) == 1
+    status, found, out = check(protocols, save)
+    assert (status, found) == (1, {"truncated": 1})
+    assert re.search(r"it breaks off at 0\.[2-6]\d s, its header states 1\.00 s", out)
     status, found, _ = check(protocols, save, "--headers_only")
     assert (status, found) == (0, {})
+
+
+def test_a_wav_that_breaks_off_is_found_by_its_header_alone(protocol, protocols, tmp_path):
+    rows, save = protocol
+    path = tmp_path / "data/x/0.wav"
+    soundfile.write(path, noise(4.0), RATE)
+    path.write_bytes(path.read_bytes()[: 44 + 2 * RATE])
+    set_cell("Duration", "1.0")(rows)
+    for options in ([], ["--headers_only"]):
+        status, found, out = check(protocols, save, *options)
+        assert (status, found) == (1, {"truncated": 1})
+        assert "it breaks off at 1.00 s, its header states 4.00 s" in out
+
+
+def test_damage_is_found_with_its_second_and_an_unfinished_file_is_a_warning(
+    protocol, protocols, tmp_path
+):
+    rows, save = protocol
+    damaged, unfinished = tmp_path / "data/x/0.flac", tmp_path / "data/x/1.wav"
+    soundfile.write(damaged, noise(4.0), RATE)
+    data = bytearray(damaged.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 20] = bytes(20)
+    damaged.write_bytes(data)
+    data = bytearray(unfinished.read_bytes())
+    data[40:44] = bytes(4)
+    unfinished.write_bytes(data)
+    set_cell("Path", "$ROOT/x/0.flac")(rows)
+    set_cell("Duration", "4.0")(rows)
+    status, found, out = check(protocols, save)
+    assert (status, found) == (1, {"damaged": 1, "unfinished": 1})
+    assert re.search(r"it does not decode from [12]\.\d\d to 2\.\d\d s", out)
+    assert "its header states no length: it is read to its end at" in out
+
+
+def test_channels_that_cancel_are_silent_as_they_are_when_scored(protocol, protocols, tmp_path):
+    rows, save = protocol
+    stereo = numpy.stack([noise(), -noise()], axis=1)
+    soundfile.write(tmp_path / "data/x/0.wav", stereo, RATE)
+    set_cell("Duration", "1.0")(rows)
+    set_cell("AudioChannel", "2")(rows)
+    status, found, out = check(protocols, save)
+    assert (status, found) == (0, {"silent": 1})
+    assert re.search(r"peak 0\.0000\d, of its channels 0\.[3-5]", out)
 
 
 def test_leading_silence_that_tells_the_classes_apart_is_a_warning(protocols, tmp_path):

@@ -250,8 +250,22 @@ def test_a_step_of_which_no_row_can_be_read_moves_nothing(toy_corpus, tmp_path):
     corpus = broken_corpus(toy_corpus, tmp_path / "corpus", rows=range(18))
     brain, train, valid = make_run(corpus, tmp_path, optimizer_step_limit=2, lr=0.1)
     before = weights(brain)
-    brain.fit_stream(train, valid)
+    with pytest.raises(UserError, match=r"no file of .*train\.csv that was drawn can be read"):
+        brain.fit_stream(train, valid)
     assert brain.optimizer_step == 2 and not moved(before, weights(brain))
+    assert not list((tmp_path).rglob("CKPT*"))
+
+
+def test_a_training_file_that_breaks_off_is_used_and_named_once(toy_corpus, tmp_path, caplog):
+    corpus = shutil.copytree(toy_corpus, tmp_path / "corpus")
+    path = corpus / "Data/Toy/train/003.wav"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    brain, train, valid = make_run(corpus, tmp_path, valid_step=4, number_of_epochs=2)
+    with caplog.at_level("WARNING"):
+        brain.fit_stream(train, valid)
+    said = [line for line in caplog.messages if "Toy-train-003" in line]
+    assert len(said) == 1 and "is used as it is: it breaks off at" in said[0]
+    assert not brain.state.bad_files
 
 
 def test_training_stops_past_max_bad_files(toy_corpus, tmp_path):
