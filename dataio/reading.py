@@ -191,15 +191,16 @@ def _past_damage(
     """
     rate, last = header.sample_rate, header.frames if part is None else part.frames
     for _ in range(_MOST_STRETCHES):
-        try:
-            with _seek(path, part, at) as sound:
-                for size in (-at % _STEP_SAMPLES, end - at):  # to the grid, and along it
-                    for block in _read_on(sound, min(size, end - at), _STEP_SAMPLES):
-                        yield block
-                        at += block.shape[1]
-            return
-        except soundfile.LibsndfileError:
-            pass
+        for size in (_STEP_SAMPLES, _STEP_SAMPLES // 16):
+            try:
+                with _seek(path, part, at) as sound:
+                    for count in (-at % size, end - at):  # to the grid, and along it
+                        for block in _read_on(sound, min(count, end - at), size):
+                            yield block
+                            at += block.shape[1]
+                return
+            except soundfile.LibsndfileError:
+                pass
         step, steps = _STEP_SAMPLES - at % _STEP_SAMPLES, 0
         while not _decodes_at(path, part, at + step):
             steps += 1
