@@ -29,10 +29,13 @@ def _escaped(found: re.Match) -> str:
 
 def shown(text: object, limit: int = LONGEST) -> str:
     """A text on one line, in which nothing acts on a terminal; the middle of a long one is cut."""
-    text = str(text)
-    if len(text) > limit:
-        text = f"{text[: limit * 2 // 3]} [...] {text[-(limit // 4) :]}"
-    return _ACTING.sub(_escaped, text)
+    return _cut(_ACTING.sub(_escaped, _cut(str(text), limit)), limit)
+
+
+def _cut(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    return f"{text[: limit * 2 // 3]} [...] {text[-(limit // 4) :]}"
 
 
 def printable(name: str) -> str:

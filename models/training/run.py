@@ -11,6 +11,7 @@ import numpy as np
 
 import augment
 from dataio.batching import BatchPlan, scoring_batches
+from dataio.checked import Damaged, refuse_yaml_tricks
 from dataio.dataset import WaveformDataset
 from dataio.protocol import ProtocolTable
 from dataio.schema import UserError
@@ -92,6 +93,10 @@ def changes_since_last_start(folder: Path, hparams: dict) -> list[str]:
     record = folder / "hyperparams.yaml"
     if not record.exists():
         return []
+    try:
+        refuse_yaml_tricks(record.read_bytes())
+    except Damaged as error:
+        raise UserError(f"{record} is damaged ({error}): give another --exp_name") from None
     former = {key: value for key, value in read_yaml(record).items() if key in hparams}
     for key in ("model", "ckpt_path"):
         if key in former and str(former[key]) != str(hparams[key]):
