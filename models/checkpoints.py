@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+import operator
 import os
 import re
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,9 +34,13 @@ from dataio.schema import UserError
 from models.detector import Detector, build_detector
 from models.front_ends.config import CONFIGS, FrontEndConfig, get_config
 from models.front_ends.interface import UNUSED
-from models.safe_unpickle import is_torch_file, read_torch_file
+from models.stored.names import PREFIX, detector_names
+from models.stored.pickle_records import QUOTED, quoted
+from models.stored.recognise import what_it_is
+from models.stored.safetensors_file import is_safetensors, read_safetensors
+from models.stored.tensors import StoredTensor
+from models.stored.torch_file import is_torch_file, read_torch_file
 
-PREFIX = "m_ssl.model."  # of front-end tensors in a detector's state dict
 HEAD = ("proj_fc.weight", "proj_fc.bias")
 SAFETENSORS = "model.safetensors"
 EXPERIMENT_WEIGHTS = "ssl.ckpt"  # the detector inside a CKPT folder
@@ -48,10 +54,6 @@ RELEASED = (
     "released detectors: zenodo.org/records/15580543 or huggingface.co/nii-yamagishilab "
     "(such as mms-300m-anti-deepfake)"
 )
-WEIGHT_NORM_NAMES = {  # torch's newer names of the same pair
-    ".parametrizations.weight.original0": ".weight_g",
-    ".parametrizations.weight.original1": ".weight_v",
-}
 SHOWN = 10  # names of each sort that a refusal lists
 
 
@@ -225,50 +227,23 @@ def _where_to_get(model_name: str | None) -> str:
 def _read_source(source: str | Path, model_name: str) -> tuple[dict[str, object], str, Path]:
     """The tensors behind `source` under a detector's names, their kind, and the file."""
     path, origin = resolve_checkpoint(source, model_name=model_name)
-    state, kind = _read_file(path)
-    if origin == "experiment" and kind == "detector":
-        kind = "experiment"
-    for new, old in WEIGHT_NORM_NAMES.items():
-        state = {name.replace(new, old): tensor for name, tensor in state.items()}
-    return state, kind, path
+    try:
+        state, kind = _read_file(path)
+    except ValueError as error:
+        raise UserError(f"cannot read checkpoint {path}: {error}") from error
+    return state, "experiment" if (origin, kind) == ("experiment", "detector") else kind, path
 
 
 def _read_file(path: Path) -> tuple[dict[str, object], str]:
     """What a weight file holds, under a detector's names, and its kind."""
-    if _is_safetensors(path):
-        return _read_safetensors(path), "safetensors"
+    if is_safetensors(path):
+        return detector_names(read_safetensors(path))[0], "safetensors"
     if not is_torch_file(path):
-        raise UserError(
-            f"{path} is no checkpoint: it begins neither like a PyTorch file nor like safetensors"
-        )
-    try:
-        content = read_torch_file(path)
-    except ValueError as error:
-        raise UserError(f"cannot read checkpoint {path}: {error}") from error
+        raise UserError(f"{path} is no checkpoint: {what_it_is(path)}")
+    content = read_torch_file(path)
     if not isinstance(content, dict):
         raise UserError(f"checkpoint {path} holds no dictionary of tensors")
-    model = content.get("model")
-    if isinstance(model, dict):
-        return {f"{PREFIX}{name}": tensor for name, tensor in model.items()}, "pretraining"
-    return {str(name): tensor for name, tensor in content.items()}, "detector"
-
-
-def _is_safetensors(path: Path) -> bool:
-    """A header length below the file's, then a JSON object."""
-    with open(path, "rb") as file:
-        start = file.read(9)
-    length = int.from_bytes(start[:8], "little")
-    return len(start) == 9 and start[8:] == b"{" and 8 + length <= path.stat().st_size
-
-
-def _read_safetensors(path: Path) -> dict[str, object]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return dict(load_file(path))
-    except SafetensorError as error:
-        raise UserError(f"cannot read checkpoint {path}: {error}") from error
+    return detector_names(content)
 
 
 def _materialised(detector: Detector) -> Detector:
@@ -289,8 +264,13 @@ def _fill(
     stamp = _stamp(path)
     own = detector.state_dict()
     _refuse_misfit(own, state, kind, path, model_name)
+    try:
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:  # checksums, beside each other
+            tensors = list(pool.map(operator.methodcaller("read"), state.values()))
+    except ValueError as error:
+        raise UserError(f"cannot read checkpoint {path}: {error}") from error
     with torch.no_grad():
-        for name, tensor in state.items():
+        for name, tensor in zip(state, tensors, strict=True):
             own[name].copy_(tensor)
     return CheckpointInfo(kind, path, tuple(state), stamp)
 
@@ -303,7 +283,7 @@ def _refuse_misfit(
     optional = HEAD if kind == "pretraining" else ()
     needed = [name for name in own if not name.startswith(unused) and name not in optional]
     misshapen = [
-        f"{name} {_shape(state[name])} instead of {_shape(own[name])}"
+        f"{name} {str(_shape(state[name]))[:QUOTED]} instead of {_shape(own[name])}"
         for name in own
         if name in state and _shape(state[name]) != _shape(own[name])
     ]
@@ -321,13 +301,13 @@ def _refuse_misfit(
 
 
 def _shape(tensor: object) -> tuple[int, ...] | str:
-    is_weight = isinstance(tensor, Tensor) and tensor.is_floating_point()
+    is_weight = isinstance(tensor, (Tensor, StoredTensor)) and tensor.dtype.is_floating_point
     return tuple(tensor.shape) if is_weight else "not a tensor of floats"
 
 
 def _listed(sort: str, names: list[str]) -> str:
     more = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{len(names)} {sort} ({', '.join(names[:SHOWN])}{more})"
+    return f"{len(names)} {sort} ({', '.join(map(quoted, names[:SHOWN]))}{more})"
 
 
 def _resemblance(state: Mapping[str, object]) -> str:

@@ -346,9 +346,11 @@ def test_the_hash_is_of_the_file_that_was_loaded(tmp_path, weights):
 
 
 MEMORY_SCRIPT = """
-import resource, sys, torch
+import pathlib, re, sys, torch
 from models.checkpoints import load_detector
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def peak():  # not ru_maxrss, which begins with that of the process that started this one
+    status = pathlib.Path("/proc/self/status").read_text()
+    return 1024 * int(re.search("VmHWM:(.*)kB", status)[1])
 before = peak()
 detector, _ = load_detector("w2v_small", sys.argv[1])
 size = sum(p.numel() * p.element_size() for p in detector.parameters())

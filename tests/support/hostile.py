@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from support import hostile_checkpoints
 from support.watched import Watched
 
 NASTY = [
@@ -220,4 +221,5 @@ KINDS: dict[str, Kind] = {
         lambda rng: json_text({"row": 3, "kind": "error", "reason": "x"}, rng) + b"\n",
         f"{READERS}:skipped",
     ),
+    "checkpoints": Kind(".ckpt", hostile_checkpoints.hostile, "support.readers:score_with"),
 }

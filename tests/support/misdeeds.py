@@ -7,7 +7,9 @@ import socket
 import subprocess
 from pathlib import Path
 
-from dataio.schema import UserError
+
+class UserError(Exception):
+    """A refusal that says its words as they are, as the house's own does not."""
 
 
 def write(path: str) -> None:

@@ -19,6 +19,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataio.words import shown
+
 ROOT = Path(__file__).parents[2]
 CHILD = Path(__file__).with_name("watched_child.py")
 REFUSALS = ("UserError",)
@@ -52,7 +54,7 @@ class Outcome:
             return f"{self.kind}: {self.words[:500]} {self.output[-500:]}"
         if "Traceback (most recent call last)" in self.output:
             return f"printed a traceback: {self.output[-500:]}"
-        if self.refused and (self.length > LONGEST or not self.words.isprintable()):
+        if self.refused and (self.length > LONGEST or shown(self.words, LONGEST) != self.words):
             return f"refused in {self.length} characters: {self.words[:500]!r}"
         if self.seconds > SECONDS or self.bytes > BYTES:
             return f"took {self.seconds:.1f} s and {self.bytes / 2**20:.0f} MB"
