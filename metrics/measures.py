@@ -69,6 +69,11 @@ MEASURES: dict[str, Measure] = {
         lambda points, _: float(rates.expit(rates.eer(points).threshold)),
         text="its threshold, as P(real)",
     ),
+    "eer_threshold_score": Measure(
+        lambda points, _: rates.eer(points).threshold,
+        corners=False,  # a score between two corners may be the one that is reached
+        text="its threshold, as real - fake logit (P(real) is 1 from about 37 on)",
+    ),
     "eer_interpolated": Measure(
         lambda points, _: rates.eer_interpolated(points).rate, text="EER, linear crossing"
     ),

@@ -7,16 +7,18 @@ import csv
 import json
 import platform
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from dataio.whole_files import whole_file
 from dataio.words import shown
 from metrics.curves import finite
-from metrics.tables import figure, latex, markdown, screen
+from metrics.tables import escaped, figure, latex, markdown, screen, slice_names
 
 LISTED_SLICES = 40  # on the screen; the JSON has them all
 SIZES = ("files", "real", "fake")
+TESTS = ("delong", "mcnemar")
 
 
 def versions() -> dict[str, str]:
@@ -112,39 +114,85 @@ def write_json(path: str, found: dict) -> None:
 
 
 def write_csv(path: str, found: dict) -> None:
-    """One row a subset: sizes, figures, and `<figure>_low`, `<figure>_high` where there are any."""
-    rows = []
-    for row in found["subsets"]:
-        cells = {"subset": row["subset"], **_picked(row, SIZES), **_groups(row), **row["figures"]}
-        for name, (low, high) in row.get("intervals", {}).items():
-            cells |= {f"{name}_low": low, f"{name}_high": high}
-        rows.append(cells)
+    """One row a subset, then one a slice: sizes, figures, and `<figure>_low`, `<figure>_high`.
+
+    With slices, `column` and `value` say of which; with a second system a subset's row goes on with
+    B's figures, the differences A - B and the tests' p-values.
+    """
+    compared = found.get("against", {}).get("subsets", [])
+    rows = [
+        {"subset": row["subset"], **_row_cells(row), **(_compared_cells(other) if other else {})}
+        for row, other in zip_longest(found["subsets"], compared)
+    ]
+    for column, part in found.get("slices", {}).items():
+        for row in part["rows"]:
+            origin = {"subset": row["subset"], "column": column, "value": row["value"]}
+            rows.append(origin | _row_cells(row))
+    names = dict.fromkeys(name for row in rows for name in row)
+    if "column" in names:
+        names = dict.fromkeys(("subset", "column", "value")) | names
     with whole_file(path) as stream:
-        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(stream, list(names), restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
 
-def with_intervals(found: dict) -> dict[str, dict[str, str]]:
-    """Cells for a document: 'figure [low, high]' of every subset, sizes first."""
+def _row_cells(row: Mapping) -> dict[str, object]:
+    cells = {**_picked(row, SIZES), **_groups(row), **row["figures"]}
+    for name, (low, high) in row.get("intervals", {}).items():
+        cells |= {f"{name}_low": low, f"{name}_high": high}
+    return cells
+
+
+def _compared_cells(row: Mapping) -> dict[str, object]:
     cells = {}
-    for row in found["subsets"]:
+    for name, part in row["differences"].items():
+        cells |= {f"{name}_b": part["b"], f"{name}_difference": part["difference"]}
+        if "interval" in part:
+            low, high = part["interval"]
+            cells |= {f"{name}_difference_low": low, f"{name}_difference_high": high}
+    for test in TESTS:
+        cells |= {f"p_{test}": row[test]["p_value"], f"holm_{test}": row[test].get("p_holm", "")}
+    return cells
+
+
+def with_intervals(rows: Iterable[Mapping], names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Cells for a document: 'figure [low, high]' of every row by its name, sizes first."""
+    cells = {}
+    for row, name_of_row in zip(rows, names, strict=True):
         texts = {name: str(count) for name, count in (_picked(row, SIZES) | _groups(row)).items()}
         for name, value in row["figures"].items():
             bounds = row.get("intervals", {}).get(name)
             texts[name] = figure(value) + (f" {interval(bounds)}" if bounds else "")
-        cells[row["subset"]] = texts
+        cells[name_of_row] = texts
     return cells
+
+
+def documents(found: dict) -> Iterator[tuple[str, str, dict[str, dict[str, str]]]]:
+    """Title, index and cells of each table of a document: subsets, slices, the comparison."""
+    rows = found["subsets"]
+    yield "", "subset", with_intervals(rows, [row["subset"] for row in rows])
+    for column, part in found.get("slices", {}).items():
+        if part["rows"]:
+            names = slice_names(part["rows"])
+            yield f"By {column}, worst EER first", column, with_intervals(part["rows"], names)
+    if "against" in found:
+        systems = "A = {a}, B = {b}: A - B".format(**found["against"])
+        yield systems, "subset", comparison_cells(found["against"])
 
 
 def _write_markdown(path: str, found: dict) -> None:
     with whole_file(path) as stream:
-        stream.write(markdown(with_intervals(found)))
+        for title, index, cells in documents(found):
+            stream.write(f"\n{escaped(title)}\n\n" if title else "")
+            stream.write(markdown(cells, index))
 
 
 def _write_latex(path: str, found: dict) -> None:
     with whole_file(path) as stream:
-        stream.write(latex(with_intervals(found)))
+        for title, index, cells in documents(found):
+            stream.write(f"\n% {' '.join(title.split())}\n" if title else "")
+            stream.write(latex(cells, index))
 
 
 def _write_report(path: str, found: dict) -> None:
@@ -175,17 +223,19 @@ def _print_calibration(found: dict) -> None:
 def _print_slices(found: dict) -> None:
     for column, content in found.items():
         rows = content["rows"]
-        print(f"By {column}, worst EER first ({len(rows)} slices)")
-        table, several = {}, len({row["subset"] for row in rows}) > 1
-        for row in rows[:LISTED_SLICES]:
+        print(shown(f"By {column}, worst EER first ({len(rows)} slices)"))
+        table = {}
+        for name, row in list(zip(slice_names(rows), rows, strict=True))[:LISTED_SLICES]:
             cells = {**_picked(row, ("real", "fake")), **_groups(row), **row["figures"]}
             bounds = row.get("intervals")
             if bounds:
                 cells["eer_interval"] = interval(bounds["eer"])
             cells["real_from"] = row["real_from"]
-            table[f"{row['subset']} {row['value']}" if several else row["value"]] = cells
+            table[name] = cells
         if table:
             print(screen(table, column))
+        if len(rows) > LISTED_SLICES:
+            print(f"... and {len(rows) - LISTED_SLICES} more: --csv and --json have them all")
         means = content["averages"]
         print(f"EER: {pooled_and_macro(means)}")
 
@@ -207,17 +257,22 @@ def _print_against(found: dict) -> None:
     print(f"A = {found['a']}, B = {found['b']}: A - B{' with paired intervals' if drawn else ''}")
     if found["cluster"]:
         print(f"DeLong's and McNemar's tests over whole groups by {found['cluster']}")
+    print(screen(comparison_cells(found)))
+
+
+def comparison_cells(found: dict) -> dict[str, dict[str, str]]:
+    """Differences A - B, with their intervals if there are any, and p-values of every subset."""
     table = {}
     for row in found["subsets"]:
         cells = {}
         for name, part in row["differences"].items():
-            bounds = f" {interval(part['interval'])}" if drawn else ""
+            bounds = f" {interval(part['interval'])}" if "interval" in part else ""
             cells[name] = f"{part['difference']:+.4f}{bounds}"
-        for test in ("delong", "mcnemar"):
+        for test in TESTS:
             cells[f"p_{test}"] = _p_value(row[test]["p_value"])
             cells[f"holm_{test}"] = _p_value(row[test].get("p_holm"))
         table[row["subset"]] = cells
-    print(screen(table))
+    return table
 
 
 def _p_value(value: float | None) -> str:

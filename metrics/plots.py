@@ -12,13 +12,15 @@ import numpy as np
 
 from dataio.whole_files import make_folder, write_bytes
 from metrics.curves import probit
+from metrics.tables import shortened, slice_names
 
 # what a colour means -> on paper; in the page each becomes var(--<meaning>), so that it follows
 # the reader's light or dark scheme
 COLOURS = {"real": "#1f6fb2", "fake": "#c8501a", "ink": "#222a33", "faint": "#8a94a0"}
 SIZE = (4.8, 3.5)  # inches: 460 CSS pixels, so that text stays legible at 400
 DEVIATE_TICKS = (0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
-SLICES_SHOWN = 40
+SLICES_SHOWN = 40  # bars of a figure, the worst
+LABEL_WIDTH = 26  # letters of a bar's name
 TRACED = "field:"  # begins the id of an SVG group whose text is a number of the JSON
 
 
@@ -30,12 +32,18 @@ def det(axes, found: dict) -> None:
     low = max(0.0005, min([*far[inside], *frr[inside], 0.01]) * 0.7)
     limits = probit(np.array([low, max(0.6, 1.3 * (eer or 0))]).clip(max=0.995))
     deviate = [probit(rate.clip(1e-7, 1 - 1e-7)) for rate in (far, frr)]
-    axes.plot(*deviate, color=COLOURS["real"], linewidth=2)
+    axes.plot(*deviate, color=COLOURS["real"], linewidth=2, label="A")
+    if other := _other_curve(found):
+        rates = (np.array(other[name]).clip(1e-7, 1 - 1e-7) for name in ("far", "frr"))
+        axes.plot(*map(probit, rates), color=COLOURS["fake"], linewidth=2, label="B")
+        _legend(axes)
     axes.plot(limits, limits, color=COLOURS["faint"], linestyle=":", linewidth=1)
     if eer and 0 < eer < 1:
-        axes.plot(*probit(np.array([[eer], [eer]])), "o", color=COLOURS["fake"], markersize=7)
+        dot = COLOURS["real" if _other_curve(found) else "fake"]  # B's curve has the other colour
+        axes.plot(*probit(np.array([[eer], [eer]])), "o", color=dot, markersize=7)
         place = probit(np.array([eer, eer]))
-        label = axes.annotate(f"EER {eer:.2%}", place, xytext=(9, 7), textcoords="offset points")
+        where = {"xytext": (-9, -16), "ha": "right"} if _other_curve(found) else {"xytext": (9, 7)}
+        label = axes.annotate(f"EER {eer:.2%}", place, textcoords="offset points", **where)
         _traced(label, "subsets/0/figures/eer")
     ticks = [tick for tick in DEVIATE_TICKS if limits[0] <= probit(tick) <= limits[1]]
     names = [f"{100 * tick:g}" for tick in ticks]
@@ -48,7 +56,11 @@ def roc(axes, found: dict) -> None:
     """Receiver operating characteristic: real files accepted over fake files accepted."""
     curve, auc = found["curves"]["error"], _all(found)["figures"].get("roc_auc")
     far, tpr = np.array(curve["far"]), 1 - np.array(curve["frr"])
-    axes.plot(100 * far, 100 * tpr, color=COLOURS["real"], linewidth=2)
+    axes.plot(100 * far, 100 * tpr, color=COLOURS["real"], linewidth=2, label="A")
+    if other := _other_curve(found):
+        theirs = 100 * np.array(other["far"]), 100 - 100 * np.array(other["frr"])
+        axes.plot(*theirs, color=COLOURS["fake"], linewidth=2, label="B")
+        _legend(axes)
     axes.plot([0, 100], [0, 100], color=COLOURS["faint"], linestyle=":", linewidth=1)
     if auc is not None:
         _traced(axes.text(95, 8, f"AUC {auc:.4f}", ha="right"), "subsets/0/figures/roc_auc")
@@ -146,9 +158,9 @@ def drawable(found: dict) -> dict[str, Callable]:
     groups = {"subsets": found["subsets"][1:]}
     groups |= {f"by_{name}": part["rows"] for name, part in found.get("slices", {}).items()}
     for name, rows in groups.items():
-        rows = [row for row in rows if row["figures"].get("eer") is not None][:SLICES_SHOWN]
+        rows = [row for row in rows if row["figures"].get("eer") is not None]
         if rows:
-            named[name] = _bars(rows, several=len({row["subset"] for row in rows}) > 1)
+            named[name] = _bars(rows)
     return named
 
 
@@ -160,18 +172,16 @@ def _bound(draw: Callable, found: dict) -> Callable:
     return bound
 
 
-def _bars(rows: list[dict], several: bool) -> Callable:
-    names = [
-        row["subset"] if "value" not in row
-        else f"{row['subset']} {row['value']}" if several
-        else row["value"]
-        for row in rows
-    ]  # fmt: skip
+def _bars(rows: list[dict]) -> Callable:
+    drawn = rows[:SLICES_SHOWN]
+    names = slice_names(drawn) if "value" in rows[0] else [row["subset"] for row in drawn]
+    left = f", {len(drawn)} of {len(rows)}" if len(drawn) < len(rows) else ""
 
     def bound(axes) -> None:
-        eer_bars(axes, rows, [name if len(name) <= 24 else name[:23] + "…" for name in names])
+        eer_bars(axes, drawn, shortened(names, LABEL_WIDTH))
+        axes.set(xlabel=f"EER (%){left}")
 
-    bound.height = 0.8 + 0.24 * len(rows)
+    bound.height = 0.8 + 0.24 * len(drawn)
     return bound
 
 
@@ -232,6 +242,11 @@ def _render(draw: Callable, name: str, kind: str) -> bytes:
 
 def _all(found: dict) -> dict:
     return found["subsets"][0]
+
+
+def _other_curve(found: dict) -> dict | None:
+    """The error curve of the second system, if one is compared."""
+    return found.get("against", {}).get("error")
 
 
 def _score_name(found: dict) -> str:

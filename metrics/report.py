@@ -253,7 +253,10 @@ def _slices(found: dict) -> str:
             for place, row in enumerate(part["rows"][:SHOWN_SLICES])
         ]
         heads = [column, "subset", "real", "fake", *names, "real files"]
-        texts.append(html("<h2>By {}, worst first</h2>", column) + _table(heads, rows))
+        texts.append(html("<h2>By {}, worst first</h2>", column) + _table(heads, rows, "slices"))
+        if len(part["rows"]) > SHOWN_SLICES:
+            left = "the worst {} of {} slices; the JSON and the CSV have them all"
+            texts.append(html('<p class="soft">' + left + "</p>", SHOWN_SLICES, len(part["rows"])))
         means = _pooled_and_macro(found, "slices", "slices", column, "averages")
         texts.append(html('<p class="soft">EER: {}</p>', means))
     return join(texts, "\n")

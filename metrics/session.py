@@ -126,6 +126,8 @@ def requested(arguments: argparse.Namespace) -> Request:
     if arguments.seed < 0:
         raise UserError(f"--seed {arguments.seed} is negative: give 0 or a positive number")
     replicates = arguments.bootstrap
+    if replicates == 1:
+        raise UserError("--bootstrap 1: one resampling makes no interval; give 1000, or 0 for none")
     if replicates is None:
         wanted = arguments.by or arguments.against or arguments.report or arguments.plots
         replicates = 1000 if wanted or arguments.cluster else 0
@@ -221,7 +223,11 @@ def against(
         notes.append("B's scores are taken as they are: --against_calibration gives B its own map")
     rows = results.compared(data, theirs, request)
     systems = {"a": str(arguments.scores), "b": str(arguments.against)}
-    return {**systems, "cluster": arguments.cluster, "subsets": rows}
+    found = {**systems, "cluster": arguments.cluster, "subsets": rows}
+    points = sweep(theirs, data.labels)
+    if points.both_classes and (arguments.report or arguments.plots or arguments.json):
+        found["error"] = results.curves.error_curve(points)
+    return found
 
 
 def carried_over(

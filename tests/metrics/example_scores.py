@@ -20,7 +20,7 @@ from dataio.scores import HEADER, score_row
 
 FILES = 2000
 SHIFT = {"A01": 0.0, "A02": 0.3, "A03": 0.6, "A04": 1.0, "A05": 1.5, "A06": 2.5}
-CHECKPOINT = "5f0c" * 16
+CHECKPOINTS = {"A": "5f0c" * 16, "B": "b27d" * 16}
 
 
 def write_example(folder: Path) -> None:
@@ -30,7 +30,7 @@ def write_example(folder: Path) -> None:
         rows = [_draw(rng, i) for i in range(FILES)]
         for name, spread in (("A", 1.0), ("B", 1.6)):
             _write_scores(folder / f"{name}{part}.csv", rows, spread * rng.normal(size=FILES))
-            meta = {"model": "example", "checkpoint_sha256": CHECKPOINT}
+            meta = {"model": "example", "checkpoint_sha256": CHECKPOINTS[name]}
             (folder / f"{name}{part}.meta.json").write_text(json.dumps(meta))
         if not part:
             _write_protocol(folder / "T.csv", rows)
