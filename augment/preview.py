@@ -126,7 +126,7 @@ def draw_spectrograms(versions: dict[str, np.ndarray], path: Path, *, title: str
         axis.set_title(label, fontsize=11, fontweight="bold" if label == "original" else "normal")
     for axis in axes[len(levels) :]:
         axis.set_axis_off()
-    figure.suptitle(title, fontsize=14)
+    figure.suptitle(title, fontsize=14, parse_math=False)  # a name may hold dollar signs
     figure.supxlabel("time (s)")
     figure.supylabel("frequency (kHz)")
     figure.colorbar(

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dataio.schema import UserError
 from dataio.whole_files import append_file, write_text
-from dataio.words import OneLine
+from dataio.words import OneLine, tell
 
 logger = logging.getLogger(__name__)
 PACKAGES = (
@@ -202,11 +203,28 @@ def _git(folder: Path, *arguments: str) -> str:
     ).stdout.strip()
 
 
+class LogFile(logging.StreamHandler):
+    """A log on disk; of one that takes no more it says so once, and the screen has every line."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        self._told(sys.exc_info()[1])
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except UserError as error:
+            self._told(error)
+
+    def _told(self, error: BaseException | None) -> None:
+        tell(f"warning: the log goes on here alone: {error}")
+        self.emit = self.flush = lambda *_: None
+
+
 def log_to(folder: Path, *, active: bool) -> None:
     """Messages to the screen and, appended, to log.txt; other ranks speak only of warnings."""
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if active:
-        handlers.append(logging.FileHandler(folder / "log.txt"))
+        handlers.append(LogFile(append_file(folder / "log.txt")))
     for handler in handlers:
         handler.setFormatter(OneLine("%(asctime)s %(message)s", "%H:%M:%S"))
     logging.basicConfig(

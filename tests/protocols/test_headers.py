@@ -102,3 +102,37 @@ def test_two_builds_of_one_output_at_a_time_are_refused(tmp_path):
             pass
     with HeaderCache(tmp_path / "h.sqlite", tmp_path):
         pass
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    ["UPDATE headers SET frames = 'many'", "UPDATE headers SET frames = -7",
+     "UPDATE headers SET encoding = x'05'", "UPDATE headers SET path = 'a text'"],
+)  # fmt: skip
+def test_a_memory_that_holds_what_no_build_writes_is_read_anew(folder, tmp_path, spoil):
+    import sqlite3
+
+    with HeaderCache(tmp_path / "h.sqlite", tmp_path) as cache:
+        first = read(folder, cache)
+    database = sqlite3.connect(tmp_path / "h.sqlite", isolation_level=None)
+    database.execute(spoil.replace("UPDATE", "UPDATE OR REPLACE"))
+    database.close()
+    with HeaderCache(tmp_path / "h.sqlite", tmp_path) as cache:
+        assert read(folder, cache) == first and cache.fresh == 3
+
+
+def test_a_link_in_the_place_of_the_memory_is_refused(tmp_path):
+    (tmp_path / "h.sqlite").symlink_to(tmp_path / "victim")
+    with pytest.raises(UserError, match="is a link"), HeaderCache(tmp_path / "h.sqlite", tmp_path):
+        pass
+    assert not (tmp_path / "victim").exists()
+
+
+def test_a_full_disk_under_the_memory_is_one_sentence(folder, tmp_path):
+    with (
+        pytest.raises(UserError, match="h.sqlite does not serve .*full.*--no_cache"),
+        HeaderCache(tmp_path / "h.sqlite", tmp_path) as cache,
+    ):
+        pages = cache._database.execute("PRAGMA page_count").fetchone()[0]
+        cache._database.execute(f"PRAGMA max_page_count = {pages}")
+        cache.put((f"{'x' * 500}{i}.wav", (1, 1, 1, 1, 1, "PCM_S", 16, "")) for i in range(1000))

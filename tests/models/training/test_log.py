@@ -48,3 +48,27 @@ def test_a_class_without_a_finite_score_has_no_histogram(tmp_path):
     log.flush()
     events = EventAccumulator(str(tmp_path / "train_steps_log")).Reload()
     assert events.Tags()["histograms"] == ["valid/score_fake"]
+
+
+def test_a_log_file_on_a_full_disk_says_so_once(tmp_path, monkeypatch, capsys):
+    import errno
+    import logging
+
+    from dataio import whole_files
+    from models.training.log import log_to
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    try:
+        log_to(tmp_path, active=True)
+        monkeypatch.setattr(whole_files._Guarded, "_write", full)
+        for word in ("one", "two"):
+            logging.getLogger("x").info(word)
+        told = capsys.readouterr().err
+    finally:
+        root.handlers[:], root.level = before
+    assert "Traceback" not in told and told.count("log.txt (No space left") == 1
+    assert " one\n" in told and " two\n" in told

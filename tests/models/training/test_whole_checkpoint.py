@@ -91,3 +91,30 @@ def test_training_does_not_start_anew_over_damaged_checkpoints(tmp_path):
 
 def test_an_empty_folder_has_none(tmp_path):
     assert make(tmp_path).newest_intact() is None
+
+
+HOSTILE = [
+    b"", b"\xff\xfe", b"unixtime: today", b"unixtime: 2020-13-45", b"- " * 3000,
+    b"unixtime: " + b"9" * 5000, b"a: &a [x]\nb: *a\n", b"<<: {a: 1}\nunixtime: 1.0\n",
+    b"x: !!python/object/apply:os.getcwd []", b"optimizer_step: [1]\nunixtime: 1.0\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("note", HOSTILE)
+def test_a_ckpt_yaml_that_no_run_writes_is_one_sentence(tmp_path, note):
+    save(tmp_path, 2)
+    (meta,) = tmp_path.glob("*/CKPT.yaml")
+    meta.write_bytes(note)
+    with pytest.raises(UserError, match="CKPT.yaml is .*move that folder away"):
+        make(tmp_path).newest_intact()
+
+
+ABOVE = '{"../weight.ckpt": {"bytes": 1, "crc32": 1}}'
+
+
+@pytest.mark.parametrize("text", ["[]", '{"weight.ckpt": 3}', "[" * 10**5, ABOVE])
+def test_a_manifest_that_no_run_writes_is_damage(tmp_path, text):
+    save(tmp_path, 2, value=1)
+    save(tmp_path, 4, value=2)
+    (tmp_path / "CKPT+last-step00000004-trained" / "MANIFEST.json").write_text(text)
+    assert newest_step(tmp_path) == 2
