@@ -33,7 +33,14 @@ from dataio.audio_file import (
     unfinished,
 )  # fmt: skip
 from dataio.chunks import chunk_layout, mp4_fault
-from dataio.ffmpeg import G722_SUFFIX, decoded, open_ffmpeg, refuse_second, stated_seconds
+from dataio.ffmpeg import (
+    G722_SUFFIX,
+    decoded,
+    open_ffmpeg,
+    refuse_playlist,
+    refuse_second,
+    stated_seconds,
+)  # fmt: skip
 from dataio.mpeg_audio import Mp3Layout, looks_like_mp3, mp3_layout
 from dataio.schema import SAMPLE_RATE
 
@@ -143,6 +150,10 @@ def _sound_header(path: str, sound: soundfile.SoundFile) -> AudioHeader:
     frames, reader = sound.frames, SOUNDFILE
     if sound.format == "MP3" and (layout := mp3_layout(path)):
         return _mp3_header(path, layout)
+    if sound.format == "RAW":  # taken by its name alone; .vox and .gsm have no header
+        refuse_playlist(path)
+        if sound.subtype == "ULAW":
+            raise UnreadableAudio(path, "it has no header, and would be noise")
     encoding, bits = _sound_words(sound.format, sound.subtype)
     if sound.subtype == "MPEG_LAYER_III" or frames >= _UNKNOWN_FRAMES:
         counted = _probe_ffmpeg(path, count=True)

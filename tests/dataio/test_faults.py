@@ -7,43 +7,26 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from support import sounds
+from support.sounds import KINDS, sample_rate
 
 from dataio.audio import load_waveform, read_audio
 from dataio.audio_file import DAMAGED, TRUNCATED, UNFINISHED, UnreadableAudio
 from dataio.probe import probe
 
 SECONDS = 4.0
-FRONT = {"container_options": {"movflags": "faststart"}}  # the index before the sound
-BARE = {"container_options": {"write_xing": "0"}}
-KINDS = {
-    "a.wav": {}, "a.flac": {}, "a.ogg": {}, "a.aiff": {}, "a.au": {}, "a.caf": {}, "a.w64": {},
-    "a.rf64": {"format": "RF64"}, "a.opus": {"format": "OGG", "subtype": "OPUS"},
-    "gsm.wav": {"format": "WAV", "subtype": "GSM610"}, "a.nist": {"format": "NIST"},
-    "a.mp3": {"codec": "libmp3lame"}, "bare.mp3": {"codec": "libmp3lame", **BARE},
-    "a.m4a": {"codec": "aac", **FRONT}, "lossless.m4a": {"codec": "alac", **FRONT},
-    "a.aac": {"codec": "aac"}, "a.webm": {"codec": "libopus"}, "a.mka": {"codec": "libmp3lame"},
-    "a.flv": {"codec": "aac"}, "a.tta": {"codec": "tta"},
-    "a.wv": {"codec": "wavpack"}, "a.avi": {"codec": "pcm_s16le"}, "a.ac3": {"codec": "ac3"},
-    "a.ts": {"codec": "aac"}, "a.mpg": {"codec": "mp2"},
-}  # fmt: skip
 SIDE_BY_SIDE = {"a.ogg", "a.opus", "a.mp3", "bare.mp3", "a.aac", "a.webm", "a.mka",
                 "a.avi", "a.ac3", "a.ts", "a.mpg"}  # fmt: skip
 NO_PROMISE = {"a.ac3", "a.ts", "a.mpg"}  # neither a length in the header nor a torn packet to see
 
 
 @pytest.fixture
-def write_kind(write_audio, signal, tmp_path):
+def write_kind(signal, tmp_path):
     """write_kind(name, seconds) -> path of one of KINDS; codecs draw no noise of their own."""
 
     def write(name, seconds=SECONDS, rate=None, seed=0):
-        kind = dict(KINDS[name])
-        rate = rate or {"gsm.wav": 8000, "a.opus": 48_000, "a.webm": 48_000}.get(name, 44_100)
-        if "codec" not in kind:
-            path = tmp_path / name
-            soundfile.write(path, signal(seconds, rate, seed=seed)[:, 0], rate, **kind)
-            return path
-        options = {"options": {"aac_pns": "0"}} if kind["codec"] == "aac" else {}
-        return write_audio(name, seconds, rate, seed=seed, **kind, **options)
+        rate = rate or sample_rate(name)
+        return sounds.write_kind(tmp_path / name, name, signal(seconds, rate, seed=seed), rate)
 
     return write
 
@@ -225,6 +208,7 @@ PLAYLISTS = {
     "list.ogg": "[playlist]\nFile1={}\nNumberOfEntries=1\n",
     "list.aac": '<?xml version="1.0"?><MPD><BaseURL>{}</BaseURL></MPD>',
     "session.flac": "v=0\no=- 0 0 IN IP4 127.0.0.1\nm=audio 5004 RTP/AVP 0\n",
+    "raw.vox": "ffconcat version 1.0\nfile '{}'\n",
     "marked.m4a": "\ufeffffconcat version 1.0\nfile '{}'\n",
 }
 
@@ -247,6 +231,14 @@ def test_a_list_that_hides_its_first_line_is_refused_as_well(write_audio, tmp_pa
     for name in ("a.m3u8", "sub.srt"):
         with pytest.raises(UnreadableAudio):
             probe(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".au", ".snd"])
+def test_a_text_is_no_sound_by_its_name(suffix, tmp_path):
+    """libsndfile would take it for 8-bit samples without a header."""
+    (tmp_path / f"a{suffix}").write_text("words " * 5000)
+    with pytest.raises(UnreadableAudio, match="it has no header"):
+        probe(tmp_path / f"a{suffix}")
 
 
 def test_hours_of_silence_in_few_bytes_are_refused(tmp_path):

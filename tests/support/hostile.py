@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from support import hostile_checkpoints
+from support import hostile_checkpoints, sounds
 from support.watched import Watched
 
 NASTY = [
@@ -30,9 +30,11 @@ DEEP = 3000
 
 @dataclass(frozen=True)
 class Kind:
-    """`make(rng)` gives the bytes of a file that ends in `suffix`; `reader` is "module:name"."""
+    """`make(rng)` gives the bytes of a file that ends in `suffix`, or in what `suffix(rng)` makes
+    of the same draws; `reader` is "module:name".
+    """
 
-    suffix: str
+    suffix: str | Callable[[random.Random], str]
     make: Callable[[random.Random], bytes]
     reader: str
 
@@ -46,8 +48,11 @@ def run(counts: Mapping[str, int], *, seed: int, folder: Path) -> list[str]:
         place.mkdir(parents=True, exist_ok=True)
         with Watched(made.reader, place) as read:
             for number in range(count):
-                path = place / f"{number}{made.suffix}"
-                path.write_bytes(made.make(random.Random(f"{seed} {kind} {number}")))
+                draw = f"{seed} {kind} {number}"
+                suffix = made.suffix
+                suffix = suffix(random.Random(draw)) if callable(suffix) else suffix
+                path = place / f"{number}{suffix}"
+                path.write_bytes(made.make(random.Random(draw)))
                 fault = read(path).fault()
                 if fault is None:
                     path.unlink()
@@ -206,8 +211,63 @@ def table(sound: str) -> Callable[[random.Random], bytes]:
     return make
 
 
+def sound_kind(rng: random.Random) -> str:
+    return rng.choice(sorted(sounds.KINDS))
+
+
+def sound_suffix(rng: random.Random) -> str:
+    """Mostly that of the file's kind; what counts is what is in it."""
+    name = sound_kind(rng)
+    return Path(name if rng.random() < 0.8 else sound_kind(rng)).suffix
+
+
+def sound(rng: random.Random) -> bytes:
+    """A sound file that was damaged, cut off, joined to another, or whose header lies."""
+    name = sound_kind(rng)
+    rng.random()  # what `sound_suffix` draws
+    data, act = sounds.small_sound(name), rng.randrange(5)
+    if act == 0:
+        other = sounds.small_sound(rng.choice([name, sound_kind(rng)]))
+        data = data[: rng.choice([len(data), rng.randrange(len(data))])] + other
+    elif act == 1:
+        place = rng.randrange(len(data))
+        data = data[:place] + rng.randbytes(rng.randrange(1, 3000)) + data[place:]
+    elif act == 2:
+        changed = bytearray(data)
+        for _ in range(rng.randrange(1, 10)):
+            changed[rng.randrange(min(200, len(data)))] = rng.randrange(256)
+        data = bytes(changed)
+    elif act == 3:
+        place = rng.randrange(min(300, len(data) - 8))
+        number = rng.choice([0, 1, 0x7FFFFFFF, 0xFFFFFFFF, 1 << 62, (1 << 64) - 1])
+        order = rng.choice(["big", "little"])
+        data = data[:place] + number.to_bytes(8, order) + data[place + 8 :]
+    return damaged(data, rng) if act == 4 or rng.random() < 0.2 else data
+
+
+LISTS = (
+    "ffconcat version 1.0\nfile 'a.wav'\n", "ffconcat version 1.0\nfile '/etc/passwd'\n",
+    "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\na.aac\n", "[playlist]\nFile1=a.wav\n",
+    "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n",
+    "v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n",
+    '<?xml version="1.0"?><MPD type="dynamic"><Period><BaseURL>a.mp4</BaseURL></Period></MPD>',
+    "concat:a.wav|b.wav\n", "file 'a.wav'\nfile 'b.wav'\n", "<ASX><ENTRY><REF HREF='a'/></ASX>",
+)  # fmt: skip
+
+
+def playlist(rng: random.Random) -> bytes:
+    """A list of other files under the name of a sound."""
+    sound_kind(rng)
+    rng.random()
+    text = rng.choice(["", "", "\ufeff", "\n" * rng.randrange(90)]) + rng.choice(LISTS)
+    data = text.encode() * rng.choice([1, 1, 50])
+    return damaged(data, rng) if rng.random() < 0.5 else data
+
+
 READERS = "support.hostile_readers"
 KINDS: dict[str, Kind] = {
+    "audio": Kind(sound_suffix, sound, "support.hostile_sound_readers:audio"),
+    "playlist": Kind(sound_suffix, playlist, f"{READERS}:playlist"),
     "npz": Kind(".npz", embeddings, f"{READERS}:embeddings"),
     "reference": Kind(".npz", reference, f"{READERS}:reference"),
     "calibration": Kind(".json", lambda rng: json_text(CALIBRATION, rng), f"{READERS}:calibration"),

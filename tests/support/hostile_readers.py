@@ -67,3 +67,17 @@ def skipped(path: str) -> None:
             parse_json(line, {"row": WHOLE, "kind": TEXT, "reason": TEXT})
         except Damaged as error:
             raise UserError(f"{path} is damaged: {error}") from None
+
+
+def playlist(path: str) -> None:
+    """Never sound, whatever is in the files that it names."""
+    from dataio.audio_file import UnreadableAudio
+    from dataio.probe import probe
+    from dataio.schema import UserError
+    from dataio.words import printable
+
+    try:
+        probe(path)
+    except UnreadableAudio as error:
+        raise UserError(printable(error.reason)) from error
+    raise AssertionError("a list of files was taken for a sound")

@@ -68,6 +68,8 @@ class Watch:
             return repr(arguments[1:])
         if event in CODE:
             return None if self.is_trusted(event, arguments) else repr(arguments)
+        if event == "code.__new__" and self.is_compiled_module(arguments[1]):
+            return None
         if event.startswith(EXECUTIONS):
             return None if importing() else repr(arguments)
         return None
@@ -84,7 +86,12 @@ class Watch:
         code = arguments[0] if event == "exec" else arguments[1]
         name = code.co_filename if event == "exec" else os.fsdecode(code or "")
         installed = os.path.isabs(name) and os.path.realpath(name).startswith(self.trusted)
-        return installed or importing()
+        return installed or importing() or self.is_compiled_module(name)
+
+    def is_compiled_module(self, name: str) -> bool:
+        """Whether it is a source of an installed Cython module, which makes code to raise from."""
+        below = (os.path.join(folder, name) for folder in self.trusted)
+        return not os.path.isabs(name) and any(map(os.path.exists, below))
 
 
 def importing() -> bool:
