@@ -47,7 +47,10 @@ def array_header(stream: BinaryIO, size: int) -> tuple[tuple[int, ...], np.dtype
     if found["kind"] == "O":
         raise ValueError("it holds Python objects, which are never unpickled")
     shape = tuple(int(word) for word in found["shape"].split(",") if word.strip())
-    dtype = np.dtype(found["order"] + found["kind"] + found["size"])
+    try:
+        dtype = np.dtype(found["order"] + found["kind"] + found["size"])
+    except TypeError as error:
+        raise ValueError(f"its header is damaged ({error})") from None
     if found["fortran"] == "True" and len(shape) > 1:
         raise ValueError("it is stored column by column: save it with numpy.ascontiguousarray")
     told = math.prod(shape) * dtype.itemsize  # Python's integers: no overflow

@@ -400,8 +400,10 @@ def _rebuild(header: dict, archive: ArrayArchive) -> Reference:
         archive.read("null_names").astype(str),
         _finite(archive, "null_quantiles", 3),
     )
-    if null.quantiles.shape != (len(null.sizes), len(null.names), len(LEVELS)):
-        raise ValueError(f"its 'null_quantiles' has the shape {null.quantiles.shape}")
+    shapes = null.sizes.shape, null.names.shape, null.quantiles.shape
+    sizes, names, levels = null.quantiles.shape
+    if shapes[:2] != ((sizes, 2), (names,)) or levels != len(LEVELS):
+        raise ValueError(f"its null table has the shapes {shapes}")
     return Reference(
         sample=sample,
         scale=Scale(**fixed, **header["scale"]),

@@ -19,6 +19,8 @@ from hparams.keys import HERE, MEANINGS, RECIPE, which_model
 from hparams.kinds import KINDS, proper
 from hparams.run_options import RUN_OPTIONS
 
+# ValueError: no text, a date or a number that is none; the others: nested without end.
+NO_YAML = (YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
 YAML_SUFFIXES = (".yaml", ".yml")
 YAML_FIRST = "the model's YAML comes first, such as hparams/mms_300m.yaml"
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -42,7 +44,7 @@ def read_yaml(path: Path) -> dict:
         tree = YAML().load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read the YAML file {path}: {error.strerror}") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except NO_YAML as error:
         line = getattr(getattr(error, "problem_mark", None), "line", -1) + 1
         where, problem = f", line {line}" if line else "", getattr(error, "problem", "no text")
         raise UserError(f"{path}{where}: not valid YAML ({problem})") from None
@@ -83,7 +85,7 @@ def _value(key: str, text: str | None) -> object:
         return None if kind.optional and text in ("null", "None", "~") else text
     try:
         return YAML(typ="safe").load(text)
-    except YAMLError:
+    except NO_YAML:
         raise UserError(f"--{key}: cannot read {text!r} as a YAML value") from None
 
 

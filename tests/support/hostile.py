@@ -137,6 +137,13 @@ def yaml_text(rng: random.Random) -> bytes:
     return damaged(CKPT_YAML.encode(), rng)
 
 
+def recipe_text(rng: random.Random) -> bytes:
+    lines = ["model: w2v_tiny", "seed: 3", "lr: 1e-6", "train_crop_seconds: [10, 13]"]
+    if rng.random() < 0.5:
+        lines[rng.randrange(4)] = rng.choice(YAML_TRICKS)
+    return damaged("\n".join(lines).encode(), rng) if rng.random() < 0.6 else yaml_text(rng)
+
+
 def arrays(rng: random.Random, sound: dict[str, np.ndarray]) -> bytes:
     """An .npz: damaged, or of arrays of other shapes, types and names."""
     found = dict(sound)
@@ -274,6 +281,7 @@ KINDS: dict[str, Kind] = {
     "meta": Kind(".meta.json", lambda rng: json_text(META, rng), f"{READERS}:meta"),
     "manifest": Kind(".json", lambda rng: json_text(MANIFEST, rng), f"{READERS}:manifest"),
     "ckpt_yaml": Kind(".yaml", yaml_text, f"{READERS}:ckpt_yaml"),
+    "recipe": Kind(".yaml", recipe_text, f"{READERS}:recipe"),
     "scores": Kind(".csv", table(SCORES), f"{READERS}:scores"),
     "protocol": Kind(".csv", table(PROTOCOL), f"{READERS}:protocol"),
     "skipped": Kind(

@@ -12,7 +12,6 @@ def embeddings(path: str) -> None:
 
 
 def reference(path: str) -> None:
-    """Read, and put on a page: both must hold."""
     from drift.reference import load_reference
 
     load_reference(path)
@@ -42,6 +41,12 @@ def ckpt_yaml(path: str) -> None:
     from dataio.checked import ANYTHING, NOTHING, NUMBER, read_yaml
 
     read_yaml(path, ({"unixtime?": NUMBER, ...: ANYTHING}, NOTHING), "move it away")
+
+
+def recipe(path: str) -> None:
+    from hparams.load import read_yaml
+
+    read_yaml(Path(path))
 
 
 def scores(path: str) -> None:
