@@ -39,6 +39,12 @@ def data(tmp_path, write_audio, write_text):
         text(name, f"{head}{name}-1,{label},1.0,16000,$ROOT/{name}.wav,1\n")
     for name in ("human/1", "tts/1", "clones/1", "all/human_1", "all/tts_1"):
         audio(f"Data/calls/{name}.wav")
+    rows = "".join(
+        f"own-{n}{label},{label},1.0,16000,$ROOT/{n}{label}.wav,s{n % 20},1\n"
+        for n in range(60)
+        for label in ("real", "fake")
+    )
+    text("own.csv", f"ID,Label,Duration,SampleRate,Path,Speaker,AudioChannel\n{rows}")
     text("calls.txt", "calls/human/1.wav real ann\n")
     audio(f"{EVAL}/audio-data/a.wav", seconds=5)
     text(
