@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from protocols.measure import Measured
 
-FAR = 0.15  # |AUC - 0.5| from which a property is named
+FAR = 0.2  # |AUC - 0.5| from which a property is named
 RISK = 0.01  # chance that files without a shortcut are said to have one by their samples
 MOST = 100_000  # files of a class whose properties are held; of more, a random choice
 COUNTED, DRAWN, SMALL = 20_000, 9_999, 400  # label orders all tried, or drawn; files for which
