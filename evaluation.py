@@ -21,7 +21,7 @@ from dataio.command import run_command
 DEFAULT_THRESHOLD = 0.5
 DEFAULT_REPLICATES = 1000
 PHASES = ("progress", "eval", "hidden", "hidden1_PA", "hidden2_PA")
-EXPORTS = ("asvspoof5", "asvspoof2021", "speech_df_arena", "speech_spoof_bench")
+EXPORTS = ("asvspoof5", "asvspoof2021", "asvspoof2019", "speech_df_arena", "speech_spoof_bench")
 
 
 def main(argv: list[str] | None = None) -> int:

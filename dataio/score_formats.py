@@ -4,7 +4,7 @@
 |---|---|---|
 | asvspoof5 | tab-separated, header `filename cm-score` | the same with `filename cm-label` |
 | asvspoof2021 | lines `trial score` | `trial_metadata.txt`: trial, bonafide or spoof, phase |
-| asvspoof2019 (read only) | lines `trial attack label score` | none needed |
+| asvspoof2019 | lines `trial attack label score` | none needed |
 | speech_df_arena | lines `file_name score`, or a CSV so headed | CSV `file_name,label` |
 | speech_spoof_bench | lines `utterance_id score` | Parquet `utterance_id,label`, 0 = bonafide |
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +31,7 @@ from dataio.text_cells import first_line, header_cells, lines_of_cells, number_o
 from dataio.whole_files import whole_file
 
 NAMES = {REAL: "bonafide", FAKE: "spoof"}
-ARENA = "speech_df_arena"
+ARENA, ASV2019 = "speech_df_arena", "asvspoof2019"
 SCORE_COLUMNS = ("cm-score", "cm_score", "score")
 
 
@@ -51,6 +52,20 @@ def write_asvspoof5(path: str | os.PathLike, names: list[str], scores: Scores) -
     _write_lines(path, "\t", names, scores, header="filename\tcm-score\n")
 
 
+def write_asvspoof2019(
+    path: str | os.PathLike, names: list[str], scores: Scores, attacks: Sequence[str]
+) -> None:
+    """Lines `trial attack label score` as ASVspoof 2019's package reads them; `-` for no attack."""
+    if (scores.labels == UNKNOWN).any():
+        raise UserError(f"{scores.path}: rows without a label, which {ASV2019} lines hold")
+    fields = [
+        f"{name} {attack if label == FAKE else '-'} {NAMES[label]}"
+        for name, attack, label in zip(names, attacks, scores.labels.tolist(), strict=True)
+    ]
+    _refuse_spaces(scores.path, [*names, *attacks])
+    _write_fields(path, " ", fields, scores)
+
+
 def write_pairs(path: str | os.PathLike, names: list[str], scores: Scores) -> None:
     """Lines `trial score`, as ASVspoof 2021's package and speech-spoof-bench read them."""
     _write_lines(path, " ", names, scores)
@@ -67,6 +82,7 @@ def write_speech_df_arena(path: str | os.PathLike, names: list[str], scores: Sco
 
 
 WRITERS = {
+    ASV2019: write_asvspoof2019,
     "asvspoof5": write_asvspoof5,
     "asvspoof2021": write_pairs,
     ARENA: write_speech_df_arena,
@@ -102,13 +118,21 @@ def unique_names(path: str, names: list[str]) -> list[str]:
 
 
 def _write_lines(path, delimiter: str, names: list[str], scores: Scores, header: str = "") -> None:
+    _refuse_spaces(scores.path, names)
+    _write_fields(path, delimiter, names, scores, header)
+
+
+def _refuse_spaces(path: str, names: Iterable[str]) -> None:
     spaced = next((name for name in names if len(name.split()) != 1), None)
     if spaced is not None:
-        raise UserError(f"{scores.path}: {spaced!r} has a space, which this format cannot hold")
+        raise UserError(f"{path}: {spaced!r} has a space, which this format cannot hold")
+
+
+def _write_fields(path, delimiter: str, fields: list[str], scores: Scores, header="") -> None:
     with whole_file(path) as stream:
         stream.write(header)
-        for name, score in zip(names, scores.difference.tolist(), strict=True):
-            stream.write(f"{name}{delimiter}{score!r}\n")
+        for text, score in zip(fields, scores.difference.tolist(), strict=True):
+            stream.write(f"{text}{delimiter}{score!r}\n")
 
 
 class _Layout(NamedTuple):

@@ -11,7 +11,7 @@ import numpy as np
 
 from dataio.matching import file_stem
 from dataio.schema import UserError, resolve_path
-from dataio.score_formats import ARENA, WRITERS, own_names, unique_names
+from dataio.score_formats import ARENA, ASV2019, WRITERS, own_names, unique_names
 from dataio.score_protocol import protocol_columns
 from dataio.scores import Scores
 from metrics.inputs import by_prefix, checked_calibration
@@ -29,6 +29,8 @@ def check(arguments: argparse.Namespace) -> None:
         kind, _, path = asked.partition("=")
         if kind not in WRITERS or not path:
             raise UserError(f"--export {asked}: expected FORMAT=PATH with {', '.join(WRITERS)}")
+        if kind == ASV2019 and not arguments.protocol:
+            raise UserError(f"--export {asked}: its lines hold the attack: add --protocol T.csv")
     named = any(asked.startswith("speech_df_arena=") for asked in arguments.export)
     if arguments.data_folder and not (named and arguments.protocol):
         raise UserError(
@@ -60,8 +62,11 @@ def write(arguments: argparse.Namespace, whole: Scores, notes: list[str]) -> lis
     scores, written = chosen(arguments, whole), []
     for asked in arguments.export:
         kind, _, path = asked.partition("=")
-        names = names_of(arguments, scores, kind, notes)
-        WRITERS[kind](path, names, scores)
+        more = {}
+        if kind == ASV2019:
+            columns = protocol_columns(arguments.protocol, scores, ["Attack"], notes)
+            more["attacks"] = columns["Attack"].tolist()
+        WRITERS[kind](path, names_of(arguments, scores, kind, notes), scores, **more)
         written.append(f"wrote {path} ({kind})")
     return written
 

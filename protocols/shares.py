@@ -13,6 +13,7 @@ import re
 from contextlib import ExitStack
 from pathlib import Path
 
+from dataio.output_paths import check_outputs
 from dataio.rows import ID, PROPORTION, read_rows
 from dataio.schema import COLUMNS, UserError
 from dataio.whole_files import whole_file
@@ -26,13 +27,12 @@ def split(csv_path: Path, folder: Path, *, valid_share: float, seed: int) -> dic
     if not 0 < valid_share < 1:
         raise UserError(f"--valid_share is {valid_share}: expected a share between 0 and 1")
     counts = dict.fromkeys(SETS, 0)
+    paths = {name: folder / f"Deepfake-Eval-2024_{name}.csv" for name in SETS}
+    check_outputs([("the output", path) for path in paths.values()], [csv_path])
     with ExitStack() as files:
         writers = {
-            name: csv.writer(
-                files.enter_context(whole_file(folder / f"Deepfake-Eval-2024_{name}.csv")),
-                lineterminator="\n",
-            )
-            for name in SETS
+            name: csv.writer(files.enter_context(whole_file(path)), lineterminator="\n")
+            for name, path in paths.items()
         }
         for writer in writers.values():
             writer.writerow(COLUMNS)

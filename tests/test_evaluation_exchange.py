@@ -270,3 +270,17 @@ def test_a_key_that_holds_none_of_the_files_stops_even_labelled_scores(system, c
     status, out, err = run(capsys, "own.csv", "--key", "other.txt", "--json", "r.json")
     assert status == 2 and "other.txt holds none of the files of own.csv" in err
     assert not out and not Path("r.json").exists()
+
+
+def test_lines_of_asvspoof_2019_take_the_attack_from_the_protocol(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_scores("s.csv", [1.0, 2.0], [0, 1], ["ASV19LA-LA_E_1", "ASV19LA-LA_E_2"])
+    rows = [
+        "ASV19LA-LA_E_1,fake,$ROOT/f/LA_E_1.flac,A07",
+        "ASV19LA-LA_E_2,real,$ROOT/LA_E_2.flac,-",
+    ]
+    Path("t.csv").write_text("\n".join(["ID,Label,Path,Attack", *rows]) + "\n")
+    status, _, err = run(capsys, "s.csv", "--export", "asvspoof2019=o.txt")
+    assert status == 2 and "hold the attack: add --protocol" in err
+    assert run(capsys, "s.csv", "--export", "asvspoof2019=o.txt", "--protocol", "t.csv")[0] == 0
+    assert Path("o.txt").read_text() == "LA_E_1 A07 spoof 1.0\nLA_E_2 - bonafide 2.0\n"

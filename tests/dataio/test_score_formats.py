@@ -162,6 +162,16 @@ def test_names_with_spaces_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_lines_of_2019_hold_attack_and_label(tmp_path):
+    scores = some_scores(["LA-E_1", "LA-E_2"])
+    WRITERS["asvspoof2019"](tmp_path / "o.txt", ["E_1", "E_2"], scores, attacks=["-", "A07"])
+    assert (tmp_path / "o.txt").read_text() == "E_1 - bonafide 0.1\nE_2 A07 spoof 1.1\n"
+    assert read(tmp_path / "o.txt").labels.tolist() == [1, 0]
+    with pytest.raises(UserError, match="rows without a label"):
+        unlabelled = some_scores(["a", "b", "c"])
+        WRITERS["asvspoof2019"](tmp_path / "p.txt", ["a", "b", "c"], unlabelled, attacks="---")
+
+
 @pytest.mark.parametrize("kind", WRITERS)
 def test_names_are_the_trials_and_tell_no_label(kind):
     """An ID of ASVspoof 5 has the attack in it; its package knows the trial alone."""
