@@ -21,7 +21,6 @@ monitor wants a reference several times the size of what it compares.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -46,6 +45,7 @@ from drift import __version__
 from drift.columns import SIGNAL_COLUMNS
 from drift.embeddings import EmbeddingSet, embedding_set
 from drift.null import LEVELS, MINIMUM_ROWS
+from drift.repeats import copies, repeats
 
 FORMAT, FORMAT_VERSION = "antideepfake-drift-reference", 1
 SCALE_SHARE, SCALE_ROWS_MAX = 1 / 3, 2_000
@@ -53,7 +53,6 @@ BINS = 32
 COMPONENTS_MAX, ROWS_PER_COMPONENT = 64, 5
 _BANDWIDTH_ROWS = 1_000
 FARTHEST = 1e6  # deviations: as far as anything can be, with squares that float32 holds
-TOLERATED_COPIES = 0.01  # of the rows: two empty recordings are no fault
 LEAST_OF_USUAL, LEAST_OF_MEAN = 1e-3, 1e-6
 HEADER = {  # of the file, as JSON
     "format": TEXT, "version": WHOLE, "toolkit_version": TEXT, "seed": WHOLE,
@@ -200,7 +199,8 @@ class Reference:
                     f"{incoming.name} was made with {key} {theirs!r} and the reference with "
                     f"{ours!r}: fit a reference on embeddings of the same checkpoint"
                 )
-        notes = self._repeats(incoming) if len(incoming) else []
+        grouped = self.group is not None
+        notes = repeats(self.sample, incoming, grouped=grouped) if len(incoming) else []
         if not any(key in self.sample.meta for key in PROVENANCE):
             notes.append("neither side says which checkpoint made it: nothing shows that it is one")
         for key in ("engine", "precision"):
@@ -208,9 +208,6 @@ class Reference:
             if ours != theirs:
                 notes.append(f"{key} differs: reference {ours}, incoming {theirs}")
         return notes
-
-    def _repeats(self, incoming: EmbeddingSet) -> list[str]:
-        return repeats(self.sample, incoming, grouped=self.group is not None)
 
     def _check_dimensions(self, incoming: EmbeddingSet) -> None:
         if incoming.dimensions == self.sample.dimensions:
@@ -227,59 +224,11 @@ class Reference:
         )
 
 
-def repeats(reference: EmbeddingSet, incoming: EmbeddingSet, *, grouped: bool) -> list[str]:
-    """Refuse incoming rows that are the reference's own, or each other: the test takes all rows
-    as drawn anew, and its p-values would be wrong without a sign of it. Copies within a group
-    move together (`grouped`) and do no harm."""
-    ours, theirs = set(reference.ids.tolist()), incoming.ids.tolist()
-    named = sum(name in ours for name in theirs) if _are_names(reference, incoming) else 0
-    if named:
-        raise UserError(
-            f"{named} of {len(theirs)} rows of {incoming.name} have IDs of the reference "
-            f"{reference.name}, so what arrived is in part what it is held against: leave them out"
-        )
-    if incoming.dimensions == 0:
-        return []
-    known, mine = _digests(reference.embeddings), _digests(incoming.embeddings)
-    if len(np.unique(known)) == 1 or len(np.unique(mine)) == 1:
-        return ["all rows of one side are the same: is the detector at fault?"]
-    shared = int(np.isin(mine, known).sum())
-    if shared:
-        raise UserError(
-            f"{shared} of {len(mine)} rows of {incoming.name} have exactly the embedding of a row "
-            f"of the reference {reference.name}: leave these recordings out of one side"
-        )
-    return [] if grouped else _copies(incoming, mine)
-
-
-def _copies(sample: EmbeddingSet, digests: np.ndarray) -> list[str]:
-    """Refuse a sample in which many rows are copies of others; a note on a few."""
-    kinds, rows = len(np.unique(digests)), len(digests)
-    if 1 < kinds < rows * (1 - TOLERATED_COPIES):
-        raise UserError(
-            f"{rows - kinds} of {rows} rows of {sample.name} repeat the embedding of another row: "
-            "give every recording once, or name a column whose rows belong together with --group "
-            "(copies make chance look like drift)"
-        )
-    return [f"{rows - kinds} of {rows} rows repeat another's embedding"] if kinds < rows else []
-
-
-def _are_names(*sides: EmbeddingSet) -> bool:
-    """Whether the IDs were given: numbered rows of two files share their names by chance."""
-    return not any(side.ids[0].startswith("row-") for side in sides if len(side))
-
-
-def _digests(embeddings: np.ndarray) -> np.ndarray:
-    """(N,) 16 bytes that tell rows apart."""
-    rows = np.ascontiguousarray(embeddings + np.float32(0))  # -0 is 0
-    return np.array([hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows])
-
-
 def fit_reference(sample: EmbeddingSet, *, seed: int = 0, group: str | None = None) -> Reference:
     """Deal the sample in two and fit the scale; `group` names a column whose blocks stay whole."""
     rows = len(sample)
     if group is None and sample.dimensions:
-        _copies(sample, _digests(sample.embeddings))
+        copies(sample)
     groups = np.arange(rows) if group is None else sample.column(group)
     units, unit_of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     target = min(SCALE_SHARE * rows, SCALE_ROWS_MAX)

@@ -57,12 +57,27 @@ def test_rows_that_are_all_alike_on_both_sides_are_no_drift():
 def test_rows_of_the_reference_are_refused_with_their_count(sides):
     reference, incoming = sides
     mixed = np.concatenate([reference.sample.embeddings[:30], incoming.embeddings[:50]])
-    ids = np.concatenate([reference.sample.ids[:30], incoming.ids[:50]])
     request = Request(distances=["w1"], draws=40)
-    with pytest.raises(UserError, match="30 of 80 rows .* have IDs of the reference"):
-        compare(reference, replace(incoming, embeddings=mixed, ids=ids), request)
-    with pytest.raises(UserError, match="30 of 80 rows .* exactly the embedding of a row"):
+    with pytest.raises(UserError, match="30 of 80 rows .* are rows of the reference"):
         compare(reference, replace(incoming, embeddings=mixed), request)
+
+
+def test_ids_of_the_reference_on_other_rows_are_noted(sides):
+    reference, incoming = sides
+    ids = np.concatenate([reference.sample.ids[:30], incoming.ids[:50]])
+    found = compare(reference, replace(incoming, ids=ids), Request(distances=["w1"], draws=40))
+    assert any("30 of 80 rows have IDs of the reference" in note for note in found.notes)
+
+
+def test_scores_alone_of_the_same_files_are_refused(sides):
+    none = np.empty((300, 0), np.float32)
+    sample = replace(World(6).draw(300, np.random.default_rng(5), name="r"), embeddings=none)
+    reference = fit_reference(sample)
+    again = reference.sample.take(np.arange(40))
+    with pytest.raises(UserError, match="40 of 40 rows .* are rows of the reference"):
+        compare(reference, again, Request(distances=["score"], draws=40))
+    other = replace(again, ids=np.array([f"x-{i}" for i in range(40)]))
+    assert compare(reference, other, Request(distances=["score"], draws=40)).notes == []
 
 
 def test_copies_among_what_arrives_are_refused_with_their_count_and_a_few_are_noted(sides):
