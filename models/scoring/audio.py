@@ -100,14 +100,16 @@ def score_audio(hparams: dict, run_options: dict, names: list[str]) -> int:
     rows = verdicts(table, logits, journal.remarks(len(table)), convert, hparams["threshold"])
     basis = f"real when P(real) >= {hparams['threshold']}; {basis}"
     basis += "" if can_find_speech() else f"; {UNCHECKED}"
-    show(rows, basis)  # before the files, which a full disk may refuse
     skipped = [(table.ids(row), *note) for row, note in notes.items()]
-    if output is None:
-        return tell_skipped(skipped, None, allowed=hparams["allow_skipped"])
-    write_skipped(output.with_suffix(".skipped.csv"), table, [(row, *notes[row]) for row in notes])
-    write_verdicts(output, rows, scorer.meta() | {"basis": basis})
-    journal.close()
-    journal.remove()
+    try:  # whoever reads the screen may have seen enough, and a full disk take no file
+        if output is not None:
+            listed = [(row, *notes[row]) for row in notes]
+            write_skipped(output.with_suffix(".skipped.csv"), table, listed)
+            write_verdicts(output, rows, scorer.meta() | {"basis": basis})
+            journal.close()
+            journal.remove()
+    finally:
+        show(rows, basis)
     return tell_skipped(skipped, output, allowed=hparams["allow_skipped"])
 
 
