@@ -45,6 +45,7 @@ _CHECKED = {"flac", "wavpack", "tta", "ape", "tak", "alac", "ac3", "eac3", "true
 # Streams of bare frames: a packet that does not decode holds all bytes up to the next that does.
 _BARE = {"mp3", "aac", "ac3", "eac3"}
 _TAGS = (b"TAG", b"ID3", b"APETAGEX")  # behind the sound of many a file
+_CHECK_EVERY = 1 << 20  # samples: whether there are too many of them
 _SLACK_SECONDS, _ROUNDING = 0.1, 0.002  # by which time stamps may jump, and lengths be rounded
 
 
@@ -120,7 +121,7 @@ def decoded(
     container, stream = opened
     by_time = by_time or container.format.name == "flac"  # whose damaged frames just are not there
     first, size = position or 0, container.size
-    lost, usual, channels, total = 0, 0, 1, 0
+    lost, usual, channels, total, most = 0, 0, 1, 0, _CHECK_EVERY
     for frame in _frames(path, container, stream, convert_to=rate if by_time else None):
         if isinstance(frame, float):  # seconds of a packet that does not decode
             if fills and position is not None:
@@ -148,7 +149,9 @@ def decoded(
         yield position, samples
         position += samples.shape[1]
         total += samples.shape[1]
-        refuse_dense(path, total / rate, size)
+        if total > most:
+            refuse_dense(path, total / rate, size)
+            most += _CHECK_EVERY
     if lost and position:
         faults.add(cut_off(position / rate))
 

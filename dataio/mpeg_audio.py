@@ -238,10 +238,8 @@ def _bears_out(info: InfoFrame, there: int, frame_size: int) -> bool:
     return stated is not None and -_TAG_BYTES <= stated - there <= frame_size
 
 
-def looks_like_mp3(path: str | os.PathLike) -> bool:
+def looks_like_mp3(path: str, start: bytes) -> bool:
     """Whether an .mp3 file begins as one: with an ID3 tag or a layer III frame."""
-    if not os.fspath(path).lower().endswith(".mp3"):
+    if not path.lower().endswith(".mp3"):
         return False
-    with open(path, "rb") as file:
-        start = file.read(3)
-    return start == b"ID3" or (len(start) > 1 and start[0] == 0xFF and start[1] & 0xE6 == 0xE2)
+    return start[:3] == b"ID3" or (len(start) > 1 and start[0] == 0xFF and start[1] & 0xE6 == 0xE2)

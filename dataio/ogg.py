@@ -25,8 +25,8 @@ class Page(NamedTuple):
 
     at: int
     size: int
-    is_first: bool
-    is_last: bool
+    is_first: int
+    is_last: int
     granule: int
     serial: int
     number: int
@@ -45,31 +45,32 @@ class Link(NamedTuple):
 
 def pages(data: bytes | mmap, at: int = 0) -> Iterator[Page]:
     """The whole pages from byte `at` on; what is none is passed over."""
-    while (at := data.find(b"OggS", at)) >= 0:
-        if at + _HEADER.size > len(data):
+    end = len(data)
+    while at + _HEADER.size <= end:
+        magic, version, flags, granule, serial, number, _, lacings = _HEADER.unpack_from(data, at)
+        size = _HEADER.size + lacings + sum(data[at + 27 : at + 27 + lacings])
+        if magic == b"OggS" and not version and at + size <= end:
+            yield Page(at, size, flags & _FIRST, flags & _LAST, granule, serial, number)
+            at += size
+        elif (at := data.find(b"OggS", at + 1)) < 0:
             return
-        _, version, flags, granule, serial, number, _, lacings = _HEADER.unpack_from(data, at)
-        body = at + _HEADER.size + lacings
-        size = body - at + sum(data[at + _HEADER.size : body])
-        if version or at + size > len(data):
-            at += 4
-            continue
-        yield Page(at, size, bool(flags & _FIRST), bool(flags & _LAST), granule, serial, number)
-        at += size
 
 
 def links(data: bytes | mmap) -> list[Link]:
     """The streams that follow one another, in order; streams side by side are one link."""
     found: list[Link] = []
-    start, last, open_serials = 0, None, set()
+    start, end, was_first, open_serials = 0, 0, True, set()
     for page in pages(data):
-        if page.is_first and last is not None and not last.is_first:
+        if page.is_first and not was_first:
             found.append(Link(start, page.at, not open_serials, False))
             start, open_serials = page.at, set()
-        (open_serials.discard if page.is_last else open_serials.add)(page.serial)
-        last = page
-    if last is not None:
-        is_torn = data.find(b"OggS", last.at + last.size) >= 0
+        if page.is_last:
+            open_serials.discard(page.serial)
+        else:
+            open_serials.add(page.serial)
+        was_first, end = page.is_first, page.at + page.size
+    if end:
+        is_torn = end < len(data) and data.find(b"OggS", end) >= 0
         found.append(Link(start, len(data), not open_serials, is_torn))
     return found
 

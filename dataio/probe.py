@@ -9,11 +9,11 @@ needs no decoding; `dataio.reading` sees the rest.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
 from dataclasses import replace
-from functools import partial
 from mmap import ACCESS_READ, mmap
 
 import soundfile
@@ -61,6 +61,8 @@ _SUBTYPES = {
 _CODECS = {"mp3float": ("MP3", 0), "pcm_mulaw": ("ULAW", 8), "pcm_alaw": ("ALAW", 8)}
 _ALAC_DEPTH_AT = 17  # byte of its "magic cookie": the samples' own depth
 _LOSSLESS_CODECS = {"flac", "wavpack", "ape", "tta"}  # FFmpeg names with a bit depth
+_HEAD_BYTES = 256  # that most headers end within
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # for the writer of a pipe
 _FARTHEST = 1 << 62  # bytes: a place that the system would not take for a number
 _LOWEST_RATE = 1000  # Hz; at a damaged header's few Hz a short file would be hours to resample
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile says SF_COUNT_MAX for a flac whose header has no length
@@ -75,11 +77,14 @@ def probe(path: str | os.PathLike) -> AudioHeader:
     for what is no file: a pipe would be waited for.
     """
     path = os.fspath(path)
+    file = _open(path)
     try:
-        size = _size_of(path)
-        header = _probe_by_kind(path, size)
+        size = _size_of(path, file)
+        header = _probe_by_kind(path, file, size)
     except OSError as error:
         raise UnreadableAudio(path, f"it cannot be opened ({error.strerror})") from error
+    finally:
+        os.close(file)
     if header.frames <= 0:
         raise UnreadableAudio(path, "it holds no audio")
     if header.sample_rate < _LOWEST_RATE:
@@ -89,40 +94,19 @@ def probe(path: str | os.PathLike) -> AudioHeader:
     return header
 
 
-def _probe_by_kind(path: str, size: int) -> AudioHeader:
-    if path.lower().endswith(G722_SUFFIX):
-        return _probe_g722(size)
-    if looks_like_mp3(path) and (layout := mp3_layout(path)):
-        return _mp3_header(path, layout)
-    file = os.open(path, os.O_RDONLY)
+def _open(path: str) -> int:
     try:
-        read = partial(_read_at, file)
-        start = read(0, 12)
-        if start[:4] == b"OggS":
-            return _probe_ogg(path)
-        layout = chunk_layout(read, size)
-        is_mp4 = start[4:8] == b"ftyp"
-        if is_mp4 and (fault := mp4_fault(read, size)):
-            raise UnreadableAudio(path, fault)
-    finally:
-        os.close(file)
-    if layout is not None:
-        return _probe_chunks(path, layout, size)
-    header = _probe_any(path) if not is_mp4 else _probe_ffmpeg(path)
-    if start[:4] == b"RIFF" and int.from_bytes(start[4:8], "little") > size:  # an avi
-        return replace(header, faults=(*header.faults, cut_off(header.seconds)))
-    return header
-
-
-def _read_at(file: int, place: int, count: int) -> bytes:
-    return os.pread(file, count, place) if place < _FARTHEST else b""
-
-
-def _size_of(path: str) -> int:
-    try:
-        status = os.stat(path)
+        return os.open(path, os.O_RDONLY | _NO_WAIT)
     except (FileNotFoundError, NotADirectoryError):
         raise UnreadableAudio(path, "there is no such file") from None
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket
+            raise UnreadableAudio(path, "it is no regular file") from error
+        raise UnreadableAudio(path, f"it cannot be opened ({error.strerror})") from error
+
+
+def _size_of(path: str, file: int) -> int:
+    status = os.fstat(file)
     if stat.S_ISDIR(status.st_mode):
         raise UnreadableAudio(path, "it is a folder")
     if not stat.S_ISREG(status.st_mode):
@@ -130,6 +114,33 @@ def _size_of(path: str) -> int:
     if status.st_size == 0:
         raise UnreadableAudio(path, "the file is empty")
     return status.st_size
+
+
+def _probe_by_kind(path: str, file: int, size: int) -> AudioHeader:
+    head = os.pread(file, _HEAD_BYTES, 0)
+    if path.lower().endswith(G722_SUFFIX):
+        return _probe_g722(size)
+    if looks_like_mp3(path, head) and (layout := mp3_layout(path)):
+        return _mp3_header(path, layout)
+    if head[:4] == b"OggS":
+        return _probe_ogg(path)
+
+    def read(place: int, count: int) -> bytes:
+        if place + count <= len(head):
+            return head[place : place + count]
+        return os.pread(file, count, place) if place < _FARTHEST else b""
+
+    if head[4:8] == b"ftyp":
+        if fault := mp4_fault(read, size):
+            raise UnreadableAudio(path, fault)
+        return _probe_ffmpeg(path)
+    layout = chunk_layout(read, size)
+    if layout is not None:
+        return _probe_chunks(path, layout, size)
+    header = _probe_any(path)
+    if head[:4] == b"RIFF" and int.from_bytes(head[4:8], "little") > size:  # an avi
+        return replace(header, faults=(*header.faults, cut_off(header.seconds)))
+    return header
 
 
 def open_soundfile(path: str, part: Part | None = None) -> soundfile.SoundFile:
@@ -226,6 +237,8 @@ def _mp3_header(path: str, layout: Mp3Layout) -> AudioHeader:
     header = AudioHeader(*audio, "MP3", 0, reader)
     if layout.new_rate is not None:
         raise UnreadableAudio(path, rate_change(layout.sample_rate, layout.new_rate, layout.length))
+    if layout.length == layout.stated:
+        return header
     faults = Faults()
     for sample in layout.damaged_at:
         faults.damage(sample / header.sample_rate, sample / header.sample_rate)

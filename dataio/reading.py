@@ -44,7 +44,9 @@ _PREROLL_SECONDS = 0.5
 # libsndfile seeks wrongly in the last page of a Vorbis stream (off by what its end is trimmed by);
 # a page seldom holds more than a second, so reading begins at least this long before the end.
 _OGG_TAIL_SECONDS = 5.0
-_BLOCK_SAMPLES = 1 << 19  # of all channels; most files are one block
+_BLOCK_SAMPLES = 1 << 21  # of all channels; most files are one block
+_FRAMES_A_BLOCK = 64  # of FFmpeg's, which hold some hundred samples each
+_SEARCHED_BYTES = 1 << 20  # at a time, for a second file
 _STEP_SAMPLES = 1 << 10  # in which the edges of damage are sought
 _PLAIN_STEPS = 64  # of it, before they double
 _MOST_STRETCHES = 100  # of damage, behind which a file is taken to end
@@ -233,11 +235,20 @@ def _decodes_at(path: str, part: Part | None, at: int) -> bool:
 
 def _refuse_second_flac(path: str) -> None:
     """Raises `UnreadableAudio` for joined FLAC files; libsndfile reads the first alone."""
-    with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-        for last in (b"\0", b"\x80"):  # whether STREAMINFO, 34 bytes long, is the only block
-            at = data.find(b"fLaC" + last + b"\0\0\x22", 4)
-            if at > 0 and data.find(b"fLaC", 0, at) >= 0:
-                raise UnreadableAudio(path, joined_words(at))
+    marks = (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22")  # STREAMINFO, 34 bytes long, follows
+    seen = place = 0
+    tail = b""
+    with open(path, "rb", buffering=0) as file:
+        while data := file.read(_SEARCHED_BYTES):
+            data = tail + data
+            for mark in marks:
+                at = -1
+                while (at := data.find(mark, at + 1)) >= 0:
+                    seen += 1
+                    if seen > 1:
+                        raise UnreadableAudio(path, joined_words(place - len(tail) + at))
+            place += len(data) - len(tail)
+            tail = data[-len(marks[0]) + 1 :]
 
 
 def _ogg_blocks(path: str, header: AudioHeader, start: int, stop: int, faults: Faults) -> Blocks:
@@ -284,13 +295,27 @@ def _ffmpeg_blocks(
 
 
 def _cut(found: Iterator[tuple[int, np.ndarray]], start: int, stop: int) -> Blocks:
-    """The samples [start, stop) of blocks that come with their positions."""
+    """The samples [start, stop) of blocks that come with their positions, several together."""
+    held: list[np.ndarray] = []
     for position, samples in found:
-        kept = samples[:, max(0, start - position) : max(0, stop - position)]
-        if kept.shape[1]:
-            yield kept
+        if position < start or position + samples.shape[1] > stop:
+            samples = samples[:, max(0, start - position) : max(0, stop - position)]
+        if samples.shape[1]:
+            if held and len(samples) != len(held[0]):  # mono and stereo files joined
+                yield _side_by_side(held)
+                held = []
+            held.append(samples)
+        if len(held) == _FRAMES_A_BLOCK:
+            yield _side_by_side(held)
+            held = []
         if position + samples.shape[1] >= stop:
-            return
+            break
+    if held:
+        yield _side_by_side(held)
+
+
+def _side_by_side(blocks: list[np.ndarray]) -> np.ndarray:
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
 
 
 def _go_to(container, stream, start: int, rate: int) -> int | None:
