@@ -15,15 +15,20 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from speechbrain import Brain
 from speechbrain.utils.checkpoints import CKPT_PREFIX, Checkpoint, Checkpointer
 
-from dataio.checked import WHOLE, read_json
+from dataio.checked import NUMBER_OR_NAN, WHOLE, read_json, read_yaml
 from dataio.schema import UserError
 from dataio.whole_files import write_text
+from dataio.words import shown
 from models.checkpoints import read_ckpt_meta
 from models.distributed import World, barrier, gather_objects
+from models.stored.plain_state import read_state
 
 logger = logging.getLogger(__name__)
+ANEW = "go on from another checkpoint, or start anew"
+COUNTERS = {"step": WHOLE, "optimizer_step": WHOLE, "avg_train_loss": NUMBER_OR_NAN}
 MANIFEST = "MANIFEST.json"
 PARTIAL = "partial-"  # prefix of a checkpoint being written
 DAMAGED = "damaged-"  # prefix of one whose files are no longer as written
@@ -39,6 +44,14 @@ class WholeCheckpointer(Checkpointer):
         super().__init__(folder, **options)
         self.kind, self.num_to_keep, self.world = kind, num_to_keep, world
         self._looked, self._newest = False, None
+
+    def add_recoverable(self, name: str, obj: object, **options) -> None:
+        """As SpeechBrain's; but its own hooks would give a stranger's folder to `torch.load`."""
+        if hasattr(obj, "load_state_dict"):
+            options.setdefault("custom_load_hook", load_state)
+        elif isinstance(obj, Brain):
+            options.setdefault("custom_load_hook", load_counters)
+        super().add_recoverable(name, obj, **options)
 
     def save_whole(self, name: str, meta: dict) -> None:
         """Save under `CKPT+<kind>-<name>`; UserError when it could not be written (disk full)."""
@@ -134,6 +147,23 @@ class WholeCheckpointer(Checkpointer):
             ckpt_predicate=self._is_mine,
             verbosity=logging.DEBUG,
         )
+
+
+def load_state(obj: object, path: Path, end_of_epoch: bool = True) -> None:
+    """Fill a module, an optimiser or a loss scale; UserError when the file does not fit it."""
+    try:
+        obj.load_state_dict(read_state(Path(path)))
+    # Each of torch's classes fails in its own way at what it did not expect.
+    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise UserError(f"cannot go on from {path} ({shown(reason, 200)}): {ANEW}") from error
+
+
+def load_counters(brain: Brain, path: Path, end_of_epoch: bool = True) -> None:
+    """The Brain's own: its steps and the loss it shows."""
+    saved = read_yaml(path, COUNTERS, ANEW)
+    brain.step, brain.optimizer_step = saved["step"], saved["optimizer_step"]
+    brain.avg_train_loss = saved["avg_train_loss"]
 
 
 def age(checkpoint: Checkpoint) -> tuple[int, float]:

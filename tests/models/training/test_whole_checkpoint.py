@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.hostile_checkpoints import ATTACKS
 
 from dataio.schema import UserError
 from models.distributed import World
@@ -118,3 +119,26 @@ def test_a_manifest_that_no_run_writes_is_damage(tmp_path, text):
     save(tmp_path, 4, value=2)
     (tmp_path / "CKPT+last-step00000004-trained" / "MANIFEST.json").write_text(text)
     assert newest_step(tmp_path) == 2
+
+
+def test_torch_load_takes_no_part_in_going_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "load", None)
+    save(tmp_path, 2, value=3)
+    fresh = make(tmp_path)
+    fresh.load_checkpoint(fresh.newest_intact())
+    assert fresh.recoverables["weight"].weight.item() == 3
+
+
+@pytest.mark.parametrize("attack", ["two directories", "a patch is written", "no data", "a call"])
+def test_a_strangers_checkpoint_to_go_on_from_is_refused_in_one_sentence(tmp_path, attack):
+    save(tmp_path, 2)
+    (folder,) = tmp_path.glob("CKPT*")
+    trap = tmp_path / "trap.patch"
+    data = ATTACKS[attack](trap, torch.nn.Linear(1, 1).state_dict())
+    (folder / "weight.ckpt").write_bytes(data)
+    (folder / "MANIFEST.json").unlink()
+    whole_checkpoint.write_manifest(folder)
+    fresh = make(tmp_path)
+    with pytest.raises(UserError, match="cannot go on from .*weight.ckpt"):
+        fresh.load_checkpoint(fresh.newest_intact())
+    assert not trap.exists()
