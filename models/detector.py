@@ -1,4 +1,4 @@
-"""The detector: an SSL front end, a mean over time and a linear layer.
+"""The detector: an SSL front end and a head; the release's is a mean over time and a linear layer.
 
 detector = build_detector("w2v_small")
 logits, embedding = detector(waveforms, lengths)    # logits are [fake, real]
@@ -7,7 +7,6 @@ logits, embedding = detector(waveforms, lengths)    # logits are [fake, real]
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,18 +17,14 @@ from models.front_ends.config import CONV_KERNELS, RECEPTIVE_FIELD, FrontEndConf
 from models.front_ends.interface import FrontEnd, frame_lengths
 from models.front_ends.kernels import normalise_waveforms
 from models.front_ends.native import NativeFrontEnd
-from models.heads.mean_linear import pool_frames
-
-
-class DetectorOutput(NamedTuple):
-    """`logits` `(B, 2)` as `[fake, real]` and the pooled `embedding` `(B, D)`, both float32."""
-
-    logits: Tensor
-    embedding: Tensor
+from models.heads.catalogue import build_head
+from models.heads.interface import Head, HeadOutput
+from models.heads.mean_linear import MeanLinear
 
 
 class Detector(nn.Module):
-    """Raw 16 kHz waveforms to logits. State-dict names: `m_ssl.model.*`, `proj_fc.*`.
+    """Raw 16 kHz waveforms to logits. State-dict names: `m_ssl.model.*`, and `proj_fc.*` of the
+    release's head or `head.*` of another.
 
     With `mask_padding` a file's output does not depend on what shares its batch; without it,
     padding takes part in everything, as in the published toolkit.
@@ -37,18 +32,28 @@ class Detector(nn.Module):
 
     receptive_field = RECEPTIVE_FIELD
 
-    def __init__(self, front_end: FrontEnd, *, mask_padding: bool = True) -> None:
+    def __init__(self, front_end: FrontEnd, head: Head, *, mask_padding: bool = True) -> None:
         super().__init__()
         self.m_ssl = front_end
-        self.proj_fc = nn.Linear(front_end.config.embed_dim, 2)
         self.mask_padding = mask_padding
-        self.freeze("none")
+        self.set_head(head)
 
     @property
     def config(self) -> FrontEndConfig:
         return self.m_ssl.config
 
-    def forward(self, waveforms: Tensor, lengths: Tensor | None = None) -> DetectorOutput:
+    def set_head(self, head: Head) -> None:
+        """Put `head` in place of what is there, under the released name if it is the release's."""
+        self.head_name = "proj_fc" if isinstance(head, MeanLinear) else "head"
+        self.add_module(self.head_name, head)
+        self.freeze("none")
+
+    @property
+    def classifier(self) -> Head:
+        """The head, under whichever name the state dict has it."""
+        return self._modules[self.head_name]
+
+    def forward(self, waveforms: Tensor, lengths: Tensor | None = None) -> HeadOutput:
         """`waveforms` `(B, T)` of any level; `lengths` `(B,)` samples, None where all are T long.
 
         Files shorter than the receptive field are taken as followed by silence up to it. Keep
@@ -56,11 +61,11 @@ class Detector(nn.Module):
         """
         waveforms, lengths, padded = _prepare(waveforms, lengths)
         masked = self.mask_padding and padded
-        frames = self.m_ssl(waveforms, lengths if masked else None)
-        embedding = pool_frames(frames, self.frame_lengths(lengths) if masked else None)
-        with torch.autocast(embedding.device.type, enabled=False):
-            logits = F.linear(embedding, self.proj_fc.weight.float(), self.proj_fc.bias.float())
-        return DetectorOutput(logits, embedding)
+        layers = [] if self.classifier.reads_layers else None
+        frames = self.m_ssl(waveforms, lengths if masked else None, layers)
+        counts = self.frame_lengths(lengths) if masked else None
+        with torch.autocast(frames.device.type, enabled=False):
+            return self.classifier(layers or [frames], counts)
 
     @staticmethod
     def frame_lengths(lengths: Tensor) -> Tensor:
@@ -72,8 +77,15 @@ class Detector(nn.Module):
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def freeze(self, what: str | int) -> None:
-        """Freeze "none", "all", "conv" or the first so many blocks of the front end."""
+        """Freeze "none", "all", "conv" or the first so many blocks of the front end.
+
+        What takes no part in detection has no gradient, whatever is frozen.
+        """
         self.m_ssl.freeze(what)
+        if self.classifier.reads_layers and self.config.pre_norm:  # layers are read before it
+            self.m_ssl.model.encoder.layer_norm.requires_grad_(False)
+        for name, parameter in self.classifier.named_parameters():
+            parameter.requires_grad_(not name.startswith(self.classifier.unused))
 
     def set_activation_checkpointing(self, enabled: bool) -> None:
         """Trade computation for memory in training."""
@@ -116,14 +128,18 @@ def build_detector(
     *,
     engine: str = "native",
     mask_padding: bool = True,
+    head: Mapping[str, object] | None = None,
     overrides: Mapping[str, object] | None = None,
 ) -> Detector:
     """A detector with random weights on the CPU (or on the device of an enclosing context).
 
+    `head` is `{"name": ..., option: value}` of `models.heads.catalogue`, the release's by default;
     `overrides` changes fields of the model's `FrontEndConfig`, such as `layerdrop`. UserError for
-    an unknown model, engine or field, and for a missing fairseq package.
+    an unknown model, engine, head or field, and for a missing fairseq package.
     """
     if engine not in ENGINES:
         raise UserError(f"unknown ssl_engine {engine!r}: choose one of {', '.join(ENGINES)}")
     config = get_config(model_name).with_overrides(**(overrides or {}))
-    return Detector(ENGINES[engine](config), mask_padding=mask_padding)
+    front_end = ENGINES[engine](config)
+    built = build_head(head or {}, width=config.embed_dim, layers=config.layers)
+    return Detector(front_end, built, mask_padding=mask_padding)

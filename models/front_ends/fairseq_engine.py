@@ -8,6 +8,7 @@ samples evenly among the frames, which can be one frame off).
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import types
@@ -38,15 +39,47 @@ class FairseqFrontEnd(FrontEnd):
             plain = types.MethodType(type(module).forward, module)
             module.forward = functools.partial(_recomputed, module, plain) if enabled else plain
 
-    def forward(self, waveforms: Tensor, lengths: Tensor | None) -> Tensor:
+    def forward(
+        self, waveforms: Tensor, lengths: Tensor | None, layers: list[Tensor] | None = None
+    ) -> Tensor:
         self.model.file_lengths = self.model.feature_extractor.file_lengths = lengths
         padding_mask = None if lengths is None else ~valid_mask(lengths, waveforms.shape[1])
-        out = self.model(waveforms, padding_mask=padding_mask, mask=False, features_only=True)
+        with _recorded(self.model.encoder, layers):
+            out = self.model(waveforms, padding_mask=padding_mask, mask=False, features_only=True)
         frames = out["x"]
+        if layers is not None:  # fairseq makes the number of frames even inside
+            layers[:] = [layer[:, : frames.shape[1]] for layer in layers]
         if self.training and self.config.layerdrop:  # blocks it skipped have no gradient
             trained = [p for p in self.layers.parameters() if p.requires_grad]
             frames = ZeroGradient.apply(frames, *trained)
         return frames
+
+
+@contextlib.contextmanager
+def _recorded(encoder: nn.Module, layers: list[Tensor] | None):
+    """h_0 ... h_L into `layers` while the encoder runs; a block that is skipped gives its input."""
+    if layers is None:
+        yield
+        return
+    seen: dict[int, Tensor] = {}  # by number of the block; fairseq's hidden states are (F, B, D)
+
+    def keep_input(_module, inputs) -> None:
+        seen[0] = inputs[0].transpose(0, 1)
+
+    def keep_output(_module, _inputs, output, number: int) -> None:
+        seen[number] = output[0].transpose(0, 1)
+
+    hooks = [encoder.layers[0].register_forward_pre_hook(keep_input)]
+    for number, block in enumerate(encoder.layers, 1):
+        keep = functools.partial(keep_output, number=number)
+        hooks.append(block.register_forward_hook(keep))
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+    for number in range(len(encoder.layers) + 1):
+        layers.append(seen[number] if number in seen else layers[-1])
 
 
 def _recomputed(module: nn.Module, forward, *args, **kwargs):

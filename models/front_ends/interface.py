@@ -16,9 +16,10 @@ BELOW_LAYERS = ("feature_extractor.", "layer_norm.", "post_extract_proj.", "enco
 class FrontEnd(nn.Module):
     """Raw waveforms to frame features. Subclasses set `model`, whose tensor names are fairseq's.
 
-    `forward(waveforms (B, T), lengths (B,) or None) -> frames (B, F, D)`: waveforms normalised and
-    zero after `lengths` samples; None means that nothing is to be masked. Frames of padding hold
-    arbitrary finite values.
+    `forward(waveforms (B, T), lengths (B,) or None, layers=None) -> frames (B, F, D)`: waveforms
+    normalised and zero after `lengths` samples; None means that nothing is to be masked. Frames of
+    padding hold arbitrary finite values. A list given as `layers` receives h_0 ... h_L, each
+    `(B, F, D)`: what enters the first block and what each block gives, before any final norm.
     """
 
     model: nn.Module
@@ -60,7 +61,9 @@ class FrontEnd(nn.Module):
         """Recompute blocks in the backward pass instead of keeping their activations."""
         raise NotImplementedError
 
-    def forward(self, waveforms: Tensor, lengths: Tensor | None) -> Tensor:
+    def forward(
+        self, waveforms: Tensor, lengths: Tensor | None, layers: list[Tensor] | None = None
+    ) -> Tensor:
         raise NotImplementedError
 
 

@@ -42,8 +42,10 @@ class NativeFrontEnd(FrontEnd):
         for module in (self.model.feature_extractor, *self.layers):
             module.recompute = enabled
 
-    def forward(self, waveforms: Tensor, lengths: Tensor | None) -> Tensor:
-        return self.model(waveforms, lengths)
+    def forward(
+        self, waveforms: Tensor, lengths: Tensor | None, layers: list[Tensor] | None = None
+    ) -> Tensor:
+        return self.model(waveforms, lengths, layers)
 
 
 class Recomputed(nn.Module):
@@ -83,8 +85,10 @@ class SpeechEncoder(nn.Module):
         self.layer_norm = nn.LayerNorm(config.conv_dim, NORM_EPS)
         self.final_proj = nn.Linear(config.embed_dim, config.final_dim)
 
-    def forward(self, waveforms: Tensor, lengths: Tensor | None) -> Tensor:
-        """`lengths` `(B,)` samples, or None to mask nothing."""
+    def forward(
+        self, waveforms: Tensor, lengths: Tensor | None, layers: list[Tensor] | None = None
+    ) -> Tensor:
+        """`lengths` `(B,)` samples, or None to mask nothing; `layers` as in `FrontEnd`."""
         config = self.config
         x = self.feature_extractor(waveforms, lengths)
         if config.feature_grad_mult != 1.0 and x.requires_grad:
@@ -94,7 +98,7 @@ class SpeechEncoder(nn.Module):
         valid = None
         if lengths is not None:
             valid = valid_mask(frame_lengths(lengths, CONV_KERNELS), x.shape[1])
-        return self.encoder(x, valid)
+        return self.encoder(x, valid, layers)
 
 
 class ConvExtractor(Recomputed):
@@ -179,7 +183,9 @@ class TransformerEncoder(nn.Module):
                 nn.init.normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
 
-    def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
+    def forward(
+        self, x: Tensor, valid: Tensor | None, layers: list[Tensor] | None = None
+    ) -> Tensor:
         """`valid` `(B, F)` bool, or None where every frame is to be used."""
         config = self.config
         attend = None
@@ -190,8 +196,12 @@ class TransformerEncoder(nn.Module):
         if not config.pre_norm:
             x = self.layer_norm(x)
         x = F.dropout(x, config.dropout, self.training)
+        if layers is not None:
+            layers.append(x)
         for layer, kept in zip(self.layers, self._kept_layers(), strict=True):
             x = layer(x, attend) if kept else ZeroGradient.apply(x, *layer.parameters())
+            if layers is not None:
+                layers.append(x)
         return self.layer_norm(x) if config.pre_norm else x
 
     def _kept_layers(self) -> list[bool]:

@@ -1,20 +1,31 @@
-"""The detection head: mean over a file's frames, then one linear layer to `[fake, real]`."""
+"""The release's head: mean over a file's frames, then one linear layer to `[fake, real]`."""
 
 from __future__ import annotations
 
-from torch import Tensor
+from collections.abc import Sequence
 
-from models.front_ends.kernels import valid_mask
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.heads.interface import Head, HeadOutput
+from models.heads.pooling import pool_frames
 
 
-def pool_frames(frames: Tensor, frame_lengths: Tensor | None) -> Tensor:
-    """The mean over time of `(B, F, D)`, over the first `frame_lengths` `(B,)` frames if given.
+class MeanLinear(nn.Linear, Head):
+    """logits = W mean_t(h_t) + b. It is the linear layer itself, as the released names are."""
 
-    Float32 whatever the precision of the frames: half-precision sums over minutes lose digits.
-    """
-    frames = frames.float()
-    if frame_lengths is None:
-        return frames.mean(1)
-    padding = ~valid_mask(frame_lengths, frames.shape[1])
-    total = frames.masked_fill(padding[:, :, None], 0.0).sum(1)
-    return total / frame_lengths[:, None]
+    def __init__(self, width: int, layers: int) -> None:
+        nn.Linear.__init__(self, width, 2)
+
+    def embed(self, hidden: Sequence[Tensor], frame_lengths: Tensor | None) -> Tensor:
+        return pool_frames(hidden[-1], frame_lengths)
+
+    def classify(self, embedding: Tensor) -> Tensor:
+        return F.linear(embedding, self.weight.float(), self.bias.float())
+
+    @property
+    def last_layer(self) -> nn.Linear:
+        return self
+
+    def forward(self, hidden: Sequence[Tensor], frame_lengths: Tensor | None) -> HeadOutput:
+        return Head.forward(self, hidden, frame_lengths)  # nn.Linear has one of its own

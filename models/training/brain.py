@@ -20,8 +20,9 @@ from speechbrain.utils.checkpoints import Checkpoint
 from augment.batched import apply as rawboost_on_device
 from dataio.dataset import WaveformBatch
 from dataio.schema import UserError
-from models.detector import Detector, DetectorOutput
+from models.detector import Detector
 from models.distributed import World, gather_objects, sum_over_ranks
+from models.heads.interface import HeadOutput
 from models.precision import autocast
 from models.training.log import TrainLog
 from models.training.optimizer import (
@@ -93,7 +94,7 @@ class DetectorBrain(Brain):
 
     # --- one step ---------------------------------------------------------------------------------
 
-    def compute_forward(self, batch: MicroBatch | WaveformBatch, stage: Stage) -> DetectorOutput:
+    def compute_forward(self, batch: MicroBatch | WaveformBatch, stage: Stage) -> HeadOutput:
         """Logits (B, 2) and embeddings (B, D), through the one `forward` that DDP watches."""
         if stage != Stage.TRAIN:
             # Without DDP's wrapper: ranks hold different numbers of validation batches.
@@ -109,14 +110,14 @@ class DetectorBrain(Brain):
             waveforms = rawboost_on_device(waveforms, data.draws)
         return self.modules.detector(waveforms, data.lengths)
 
-    def _forward_of_nothing(self) -> DetectorOutput:
+    def _forward_of_nothing(self) -> HeadOutput:
         """A forward that counts for nothing, so that this rank joins the gradient's sum."""
         silence = torch.zeros(1, SHORTEST, device=self.device)
         output = self.modules.detector(silence, torch.tensor([SHORTEST]))
-        return DetectorOutput(output.logits * 0, output.embedding * 0)
+        return HeadOutput(output.logits * 0, output.embedding * 0)
 
     def compute_objectives(
-        self, predictions: DetectorOutput, batch: MicroBatch | WaveformBatch, stage: Stage
+        self, predictions: HeadOutput, batch: MicroBatch | WaveformBatch, stage: Stage
     ) -> torch.Tensor:
         """Cross-entropy, class 1 = real, averaged over the rows of the whole optimiser step.
 

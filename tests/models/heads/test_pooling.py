@@ -2,7 +2,7 @@
 
 import torch
 
-from models.heads.mean_linear import pool_frames
+from models.heads.pooling import pool_frames
 
 
 def test_mean_is_over_valid_frames_only():
