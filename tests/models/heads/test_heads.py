@@ -13,7 +13,7 @@ SMALL = {"sls": {"frames": 31, "hidden": 16}, "mhfa": {"heads": 4, "compressed":
 ENGINES = [
     ("w2v_tiny", "native"),
     ("hubert_tiny", "native"),
-    pytest.param("xlsr_tiny", "fairseq", marks=pytest.mark.needs_fairseq),
+    pytest.param("xlsr_tiny", "fairseq", marks=pytest.mark.needs("fairseq")),
 ]
 
 
@@ -57,9 +57,9 @@ def test_the_embedding_is_what_the_last_layer_sees(name, batch):
     torch.testing.assert_close(module.classifier.classify(output.embedding), output.logits)
 
 
+@pytest.mark.needs("fairseq")
 @torch.no_grad()
 def test_the_engines_hand_over_the_same_layers(batch):
-    pytest.importorskip("fairseq")
     for model in ("w2v_tiny", "xlsr_tiny"):
         native = build_detector(model).eval()
         fairseq = build_detector(model, engine="fairseq").eval()
