@@ -26,9 +26,8 @@ EXPORTS = ("asvspoof5", "asvspoof2021", "asvspoof2019", "speech_df_arena", "spee
 
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
-    verbs = {"calibrate": calibrate_arguments, "fuse": fuse_arguments}
-    verb = argv[0] if argv and argv[0] in verbs else "evaluate"
-    arguments = verbs[verb](argv[1:]) if verb in verbs else evaluate_arguments(argv)
+    verb = argv[0] if argv and argv[0] in VERBS else "evaluate"
+    arguments = VERBS[verb](argv[1:]) if verb in VERBS else evaluate_arguments(argv)
     arguments.command = ["python", "evaluation.py", *argv]
 
     def command() -> int:
@@ -141,6 +140,9 @@ def split_threshold(words: list[str]) -> tuple[float, list[str]]:
         return float(words[0]), words[1:]
     except (ValueError, IndexError):
         return DEFAULT_THRESHOLD, words
+
+
+VERBS = {"calibrate": calibrate_arguments, "fuse": fuse_arguments}  # without one: evaluate
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 #   bash install.sh                 make .venv, install the core, print what to type next
 #   bash install.sh demo            ... and post-train, score and evaluate on the embedded demo
 #   bash install.sh test            ... with every optional part, and run the tests
+#   bash install.sh docs            ... and build the manual into site/; a broken link fails
 #
 #   --with NAME                     an optional part as well (pyproject.toml lists them); may be repeated
 #   --without-fairseq               'test' without the reference engine, which needs a C++ compiler
@@ -28,20 +29,22 @@ parts() {
 verb=setup here=no wanted=() unwanted=none
 while [ $# -gt 0 ]; do
   case "$1" in
-    demo|test) verb=$1 ;;
+    demo|test|docs) verb=$1 ;;
     --with)
       parts | grep -q "^${2:-} " || fail "--with ${2:-}: the optional parts are $(parts | cut -d' ' -f1 | paste -sd' ')"
       wanted+=("$2"); shift ;;
     --without-fairseq) unwanted=fairseq ;;
     --here) here=yes ;;
-    -h|--help) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) fail "unknown argument '$1': bash install.sh [demo|test] [--with NAME] [--without-fairseq] [--here]" ;;
+    -h|--help) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) fail "unknown argument '$1': bash install.sh [demo|test|docs] [--with NAME] [--without-fairseq] [--here]" ;;
   esac
   shift
 done
 if [ "$verb" = test ]; then
   for part in $(parts | cut -d' ' -f1); do [ "$part" = $unwanted ] || wanted+=("$part"); done
 fi
+
+[ "$verb" != docs ] || wanted+=(docs)
 
 usable() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null; }
 
@@ -157,6 +160,11 @@ Ready. Next:
 EOT
     ;;
   demo) demo ;;
+  docs)
+    has docs || fail "the manual cannot be built without its packages"
+    NO_MKDOCS_2_WARNING=1 "$python" -m mkdocs build ||
+      fail "the manual could not be built: see the lines above"
+    say "the manual is site/index.html" ;;
   test)
     has test || fail "the tests cannot run without their packages"
     exec "$python" -m pytest ;;

@@ -1,6 +1,22 @@
-"""SSL front ends, detectors, checkpoints, training and scoring."""
+"""SSL front ends, detectors, checkpoints, training and scoring.
+
+from models import load_detector, score_files     # torch is imported when one of them is used
+"""
 
 import os
+
+from dataio.lazy import lazy_names
+
+__all__ = ["Detector", "FileScore", "load_detector", "score_files"]
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Detector": "models.detector",
+        "load_detector": "models.checkpoints",
+        "FileScore": "models.scoring.python",
+        "score_files": "models.scoring.python",
+    },
+)
 
 TOOLKIT_VERSION = "0.1.0"  # as in pyproject.toml; written beside scores and embeddings
 

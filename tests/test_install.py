@@ -44,7 +44,7 @@ def fake_environment(folder: Path) -> Path:
 def test_an_unknown_word_is_refused(checkout):
     run = install(checkout, "demmo")
     assert run.returncode == 1
-    assert "unknown argument 'demmo': bash install.sh [demo|test]" in run.stderr
+    assert "unknown argument 'demmo': bash install.sh [demo|test|docs]" in run.stderr
 
 
 def test_here_needs_an_active_environment(checkout):
