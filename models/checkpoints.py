@@ -98,7 +98,7 @@ def load_detector(
     mask_padding: bool = True,
     overrides: Mapping[str, object] | None = None,
 ) -> tuple[Detector, CheckpointInfo]:
-    """A detector filled from `source`, without initialising weights that are then overwritten.
+    """A detector in evaluation mode filled from `source`; weights are not initialised in vain.
 
     The native engine is laid out on the meta device and gets its memory once; the file is
     memory-mapped. So the peak is the detector and at most one copy of the file's tensors. What the
@@ -107,11 +107,12 @@ def load_detector(
     options = dict(engine=engine, mask_padding=mask_padding, overrides=overrides)
     if engine != "native":  # fairseq's constructors compute with their weights
         detector = build_detector(model_name, **options)
-        return detector, load_checkpoint(detector, source, model_name=model_name)
+        return detector.eval(), load_checkpoint(detector, source, model_name=model_name)
     state, kind, path = _read_source(source, model_name)
     with torch.device("meta"), _WithoutDraws():
         detector = build_detector(model_name, **options)
-    return _materialised(detector), _fill(detector, state, kind, path, model_name)
+    info = _fill(_materialised(detector), state, kind, path, model_name)
+    return detector.eval(), info
 
 
 class _WithoutDraws(TorchFunctionMode):
@@ -248,7 +249,13 @@ def _read_file(path: Path) -> tuple[dict[str, object], str]:
 
 def _materialised(detector: Detector) -> Detector:
     """Memory for a detector laid out on the meta device, with what a file may lack initialised."""
-    detector.to_empty(device="cpu")
+    # Not `to_empty`: it asks torch's compiler, sympy included, how to allocate like a meta tensor.
+    for module in detector.modules():
+        for name, p in module.named_parameters(recurse=False):
+            memory = torch.empty(p.shape, dtype=p.dtype)
+            setattr(module, name, torch.nn.Parameter(memory, p.requires_grad))
+        for name, buffer in module.named_buffers(recurse=False):
+            setattr(module, name, torch.empty(buffer.shape, dtype=buffer.dtype))
     detector.proj_fc.reset_parameters()
     with torch.no_grad():
         for name, parameter in detector.m_ssl.model.named_parameters():
