@@ -21,9 +21,17 @@ logger = logging.getLogger(__name__)
 
 
 def write_results(
-    path: Path, table: ProtocolTable, journal: ScoreJournal, *, meta: dict, width: int
+    path: Path,
+    table: ProtocolTable,
+    journal: ScoreJournal,
+    *,
+    meta: dict,
+    width: int,
+    with_scores: bool = True,
 ) -> list[tuple[str, str, str]]:
     """Write the score CSV in protocol order and its neighbours, each whole.
+
+    Without `with_scores`, of a detector without a head, neither the CSV nor logits are written.
 
     Beside `<stem>.csv`: `<stem>.meta.json`, `<stem>.skipped.csv` when rows were left out,
     `<stem>.remarks.csv` when there is something to say of rows that were not, and with `width` > 0
@@ -41,16 +49,18 @@ def write_results(
             rows.add([(table.ids(row), table.path(row), words)])
     embeddings_path = path.with_suffix(".npz")
     if width:
-        write_embeddings(embeddings_path, table, journal, scored, logits, meta, width)
+        told = logits if with_scores else None
+        write_embeddings(embeddings_path, table, journal, scored, told, meta, width)
     elif embeddings_path.exists():
         logger.warning("removing %s: it belongs to former scores", embeddings_path)
         remove(embeddings_path)
     write_json(path.with_suffix(".meta.json"), meta)
-    with whole_file(path) as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(HEADER)
-        for row in scored:
-            writer.writerow(score_row(table.ids(row), logits[row], int(table.labels[row])))
+    if with_scores:
+        with whole_file(path) as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(HEADER)
+            for row in scored:
+                writer.writerow(score_row(table.ids(row), logits[row], int(table.labels[row])))
     return [(table.ids(row), kind, reason) for row, kind, reason in skipped]
 
 
@@ -82,11 +92,11 @@ def write_embeddings(
     table: ProtocolTable,
     journal: ScoreJournal,
     scored: np.ndarray,
-    logits: np.ndarray,
+    logits: np.ndarray | None,
     meta: dict,
     width: int,
 ) -> None:
-    """`ids`, `labels`, `logits` (N, 2), `embeddings` (N, D), JSON `meta`; without pickle."""
+    """`ids`, `labels`, `logits` (N, 2) if any, `embeddings` (N, D), JSON `meta`; no pickle."""
     place = np.full(len(table), -1)
     place[scored] = np.arange(len(scored))
     with _scratch_matrix(journal.folder / "embeddings", len(scored), width) as embeddings:
@@ -99,9 +109,9 @@ def write_embeddings(
                 stream,
                 ids=np.array([table.ids(row) for row in scored], dtype=np.str_),
                 labels=np.asarray(table.labels[scored], dtype=np.int64),
-                logits=logits[scored],
                 embeddings=embeddings,
                 meta=np.array(json.dumps(meta)),
+                **({} if logits is None else {"logits": logits[scored]}),
             )
 
 

@@ -67,7 +67,8 @@ class Scorer:
         }
 
 
-def load_scorer(hparams: dict, run_options: dict) -> Scorer:
+def load_scorer(hparams: dict, run_options: dict, *, needs_head: bool = True) -> Scorer:
+    """The detector of `ckpt_path` on its device; UserError where a head is needed and none is."""
     device = choose_device(run_options.get("device"))
     world = join_world(
         backend=run_options.get("distributed_backend"),
@@ -77,10 +78,10 @@ def load_scorer(hparams: dict, run_options: dict) -> Scorer:
     detector, info = load_detector(
         hparams["model"], checkpoint_source(hparams), engine=hparams["ssl_engine"]
     )
-    if not info.fills_head:
+    if needs_head and not info.fills_head:
         raise UserError(
-            f"{info.path} is a pre-training file, it has no detection head:"
-            " give a detector checkpoint as --ckpt_path"
+            f"{info.path} is a pre-training file, it has no detection head: give a detector"
+            " checkpoint as --ckpt_path (`main.py analysis` writes this one's embeddings)"
         )
     logger.info("%s from %s on %s", hparams["model"], info.path, device)
     show_bar = not run_options.get("noprogressbar", False)
@@ -113,7 +114,12 @@ def score_protocol(hparams: dict, run_options: dict, *, with_embeddings: bool) -
         require_labels=False,
     )
     table.check_paths()
-    scorer = load_scorer(hparams, run_options)
+    scorer = load_scorer(hparams, run_options, needs_head=not with_embeddings)
+    if not scorer.checkpoint.fills_head and path.exists():
+        raise UserError(
+            f"{scorer.checkpoint.path} is a pre-training file and gives no scores, and {path} holds"
+            " those of a detector: name another --score_path"
+        )
     width = scorer.detector.config.embed_dim if with_embeddings else 0
     journal = open_journal(scorer, protocol_job(scorer, table), path, width)
     # Read by one rank for all, before any scores on: two that read at different moments would make
@@ -125,8 +131,15 @@ def score_protocol(hparams: dict, run_options: dict, *, with_embeddings: bool) -
     status = 0
     if scorer.world.is_main:
         remarks = [(table.ids(row), words) for row, words in journal.remarks(len(table)).items()]
-        skipped = write_results(path, table, journal, meta=scorer.meta(), width=width)
+        scored = scorer.checkpoint.fills_head
+        options = {"meta": scorer.meta(), "width": width, "with_scores": scored}
+        skipped = write_results(path, table, journal, **options)
         journal.remove()
+        if not scored:
+            tell(
+                f"no scores were written: {scorer.checkpoint.path} is a pre-training file without"
+                f" a detection head; its embeddings are in {path.with_suffix('.npz')}"
+            )
         tell_remarks(remarks, path)
         status = tell_skipped(skipped, path, allowed=hparams["allow_skipped"])
     barrier()

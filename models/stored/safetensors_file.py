@@ -44,7 +44,8 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
             raise ValueError(f"it has more than {MAX_TENSORS} tensors")
         return {name: _stored(archive, name) for name in names}
     except SafetensorError as error:
-        raise ValueError(f"its content is damaged ({quoted(str(error))})") from error
+        reason = quoted(str(error))
+        raise ValueError(f"its content is damaged ({reason}): get the file again") from error
 
 
 def _stored(archive, name: str) -> StoredTensor:

@@ -67,8 +67,9 @@ class Storage:
     def tensor(self, offset: int, shape: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
         """A view of this storage; the numbers have been checked."""
         source = self.root or self
-        if source.check is not None:
-            source.check()
+        check = source.check  # once, or twice where two threads come at the same time
+        if check is not None:
+            check()
             source.check = None
         if math.prod(shape) == 0:
             return torch.empty(shape, dtype=self.dtype)

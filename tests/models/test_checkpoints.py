@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import zipfile
 
 import pytest
 import safetensors.torch
@@ -57,6 +58,80 @@ def test_a_checkpoint_fills_a_detector_that_exists_already(tmp_path, weights):
     module = build_detector(NAME)
     assert load_checkpoint(module, str(tmp_path / "a.ckpt"), model_name=NAME).kind == "detector"
     assert_filled(module, weights)
+
+
+def test_a_loaded_detector_is_ready_to_score(tmp_path, weights, batch):
+    torch.save(weights, tmp_path / "a.ckpt")
+    module, _ = load(tmp_path / "a.ckpt")
+    assert not any(part.training for part in module.modules())
+    first, second = (module(*batch([5000])).logits for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_no_compiler_is_loaded_on_the_way_to_a_score(tmp_path, weights):
+    torch.save(weights, tmp_path / "a.ckpt")
+    done = subprocess.run(
+        [sys.executable, "-c", SCORE_SCRIPT, tmp_path / "a.ckpt"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": "."},
+    )
+    assert done.stdout == "[]\n", done.stdout + done.stderr
+
+
+SCORE_SCRIPT = """
+import sys, torch
+from models.checkpoints import load_detector
+detector, _ = load_detector("w2v_tiny", sys.argv[1])
+with torch.inference_mode():
+    detector(torch.randn(1, 8000))
+slow = ("sympy", "pandas", "torch._dynamo", "torch._inductor", "speechbrain", "matplotlib")
+print([name for name in slow if name in sys.modules])
+"""
+
+
+WRAPPED = {
+    "DistributedDataParallel": lambda w: {f"module.{name}": t for name, t in w.items()},
+    "torch.compile": lambda w: {f"_orig_mod.{name}": t for name, t in w.items()},
+    "both": lambda w: {f"module._orig_mod.{name}": t for name, t in w.items()},
+    "a part compiled": lambda w: {
+        name.replace("m_ssl.", "m_ssl._orig_mod."): w[name] for name in w
+    },
+    "Lightning": lambda w: {
+        "epoch": 3,
+        "callbacks": {},
+        "state_dict": {f"model.{name}": t for name, t in w.items()},
+        "optimizer_states": [{}],
+    },
+    "an average of weights": lambda w: {f"ema.{name}": t for name, t in w.items()},
+    "a trainer's model": lambda w: {"model": w, "step": 1},
+    "a trainer's state": lambda w: {"model_state_dict": w, "optimizer_state_dict": {}},
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
+def test_names_behind_harmless_prefixes_are_known(tmp_path, weights, wrap):
+    torch.save(wrap(weights), tmp_path / "a.ckpt")
+    module, info = load(tmp_path / "a.ckpt")
+    assert_filled(module, weights)
+    assert info.kind == "detector" and set(info.filled) == set(weights)
+
+
+def test_two_sets_of_weights_are_named_and_not_chosen_from(tmp_path, weights):
+    both = {f"{prefix}.{name}": t for name, t in weights.items() for prefix in ("model", "ema")}
+    torch.save({"state_dict": both}, tmp_path / "a.ckpt")
+    with pytest.raises(UserError, match="2 sets of weights, behind the names 'ema.' and 'model.'"):
+        load(tmp_path / "a.ckpt")
+    torch.save({**weights, "module.proj_fc.bias": torch.ones(2)}, tmp_path / "a.ckpt")
+    with pytest.raises(UserError, match="two tensors for proj_fc.bias, wrapped and plain"):
+        load(tmp_path / "a.ckpt")
+
+
+def test_what_lies_beside_a_prefix_is_named(tmp_path, weights):
+    wrapped = {f"model.{name}": t for name, t in weights.items()}
+    torch.save({"state_dict": {**wrapped, "loss.weight": torch.ones(2)}}, tmp_path / "a.ckpt")
+    with pytest.raises(UserError, match=r"1 unexpected \(loss.weight\)"):
+        load(tmp_path / "a.ckpt")
 
 
 class Config:
@@ -316,19 +391,49 @@ def test_a_file_of_another_model_is_called_by_its_name(tmp_path, actual):
         load(tmp_path / "a.ckpt")
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "is no checkpoint"),
-        (b"ID,Score,Label\n", "is no checkpoint"),
-        (b"\x10\x00\x00\x00\x00\x00\x00\x00{broken json 1234", "cannot read checkpoint"),
-        (b"PK\x03\x04 and then nothing", "cannot read checkpoint"),
-    ],
-)
+OTHERS = {
+    "empty": (b"", "is no checkpoint: it is empty: get the file"),
+    "zeros": (bytes(99), "begins with zeros, as a download does that was broken off"),
+    "a table": (b"ID,Score,Label\n", "is no checkpoint: it is a text file"),
+    "Git LFS": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1262\n",
+        "it is a Git LFS pointer to the file: run `git lfs pull` there",
+    ),
+    "a web page": (b"\n <!DOCTYPE html><html>Sign in", "it is a web page .*by its direct link"),
+    "a message": (b'{"error": "Repository not found"}', "it is JSON text, as a server's message"),
+    "gzip": (b"\x1f\x8b\x08\x00", "compressed by gzip: unpack it first"),
+    "a bare pickle": (b"\x80\x04}.", "a bare pickle: save a state dict with torch.save"),
+    "JSON that is none": (b"\x10" + bytes(7) + b"{broken json 1234", "cannot read checkpoint"),
+    "half a zip": (b"PK\x03\x04 and then nothing", "no zip directory at its end.*is it cut off"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), OTHERS.values(), ids=OTHERS)
 def test_other_files_are_refused_in_one_sentence(tmp_path, content, message):
     (tmp_path / "a.ckpt").write_bytes(content)
     with pytest.raises(UserError, match=message):
         load(tmp_path / "a.ckpt")
+
+
+@pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors"])
+@pytest.mark.parametrize("share", [0.5, 0.99])
+def test_a_part_of_a_file_is_damaged_and_to_be_got_again(tmp_path, weights, kind, share):
+    path = tmp_path / "a.ckpt"
+    if kind == "safetensors":
+        safetensors.torch.save_file(weights, path)
+    else:
+        torch.save(weights, path, _use_new_zipfile_serialization=kind == "zip")
+    os.truncate(path, int(share * path.stat().st_size))
+    with pytest.raises(UserError, match="content is damaged .*(get the file again|is it cut off)"):
+        load(path)
+
+
+def test_a_plain_zip_of_a_checkpoint_is_to_be_unpacked(tmp_path, weights):
+    torch.save(weights, tmp_path / "a.ckpt")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(tmp_path / "a.ckpt", "a.ckpt")
+    with pytest.raises(UserError, match="a zip archive, but not one of torch.save: unpack it"):
+        load(tmp_path / "a.zip")
 
 
 def test_a_file_without_a_dictionary_is_refused(tmp_path):

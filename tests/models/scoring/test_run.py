@@ -19,9 +19,11 @@ from support.runs import run_main
 
 import main
 from dataio.scores import read_scores
+from drift.embedding_files import read_embeddings
 from metrics.calibration import Calibration, save_calibration
 from models.detector import Detector, build_detector
 from models.scoring import run as scoring
+from models.stored.names import PREFIX
 
 
 def arguments(corpus, checkpoint, verb="inference", **options):
@@ -103,6 +105,22 @@ def test_analysis_writes_the_embeddings_that_the_scores_come_from(corpus, checkp
     assert embeddings @ weight.T + bias == pytest.approx(scores.logits, abs=1e-4)
     assert meta["sample_rate"] == 16000 and meta["model"] == "w2v_tiny"
     assert not (corpus / "scores.csv.partial").exists()
+
+
+def test_a_pretraining_file_gives_embeddings_and_no_scores(corpus, checkpoint, capfd):
+    weights = torch.load(checkpoint)
+    front = {k.removeprefix(PREFIX): v for k, v in weights.items() if k.startswith(PREFIX)}
+    torch.save({"model": front}, corpus / "base.pt")
+    assert main.main(arguments(corpus, corpus / "base.pt", "analysis")) == 0
+    assert "no scores were written: " in capfd.readouterr().err
+    assert not (corpus / "scores.csv").exists()
+    read = read_embeddings(corpus / "scores.npz")
+    assert read.logits is None and list(read.ids) == protocol_ids(corpus)
+    assert main.main(arguments(corpus, checkpoint, "analysis")) == 0
+    assert read_embeddings(corpus / "scores.npz").embeddings == pytest.approx(read.embeddings)
+    for verb, words in (("inference", "has no detection head"), ("analysis", "name another")):
+        assert main.main(arguments(corpus, corpus / "base.pt", verb)) == 2
+        assert words in capfd.readouterr().err
 
 
 def test_unreadable_files_are_listed_and_the_others_scored(corpus, checkpoint, capfd):
