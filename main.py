@@ -10,11 +10,25 @@ import sys
 
 from dataio.command import run_command
 
+CLEAN = (0, 3)  # statuses with which all processes of a run end together
+
 
 def main(arguments: list[str]) -> int:
-    return run_command(
-        lambda: run(arguments), stopped="stopped; the same command goes on from here"
-    )
+    try:
+        status = run_command(lambda: run(arguments), stopped="stopped: nothing new was kept")
+    except Exception as defect:
+        leave_others(1, defect)
+        raise
+    if status not in CLEAN:
+        leave_others(status)
+    return status
+
+
+def leave_others(status: int, defect: Exception | None = None) -> None:
+    """Under torchrun: end this process at once, with `status`."""
+    distributed = sys.modules.get("models.distributed")  # not loaded: no group was joined
+    if distributed is not None:
+        distributed.leave_at_once(status, defect)
 
 
 def run(arguments: list[str]) -> int:

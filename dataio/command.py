@@ -9,17 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dataio.schema import UserError
+from dataio.stopping import Stopped
 from dataio.whole_files import NO_ROOM, cannot_write
 from dataio.words import OneLine, PlainOutput, tell
 
 MISTAKE = 2
 CLOSED_PIPE = 141  # what shells report of a program that a closed pipe ended
-STOPPED = 130
+STOPPED = 130  # by Ctrl-C, where nothing could be kept
+TO_BE_CONTINUED = 75  # asked to end, and what was done is kept (EX_TEMPFAIL: try again later)
 
 
 def run_command(command: Callable[[], int], *, stopped: str = "stopped") -> int:
     """The exit status of `command()`; what it prints has reached its reader.
 
+    A `Stopped` is a line and status 75: the same command goes on, as a job queue may take it.
     A `UserError` is one line on stderr and status 2, as is an error of the system's that names a
     file or says that a disk is full, and a package that is not installed. A reader that has seen
     enough (`| head`) is no error, and status 141. Ctrl-C prints `stopped`. Everything else is a
@@ -41,6 +44,10 @@ def _status_of(command: Callable[[], int], stopped: str) -> int:
         return status
     except UserError as error:
         return _told(error)
+    except Stopped as stop:
+        if stop.args:
+            print(f"stopped by {stop}", file=sys.stderr)
+        return TO_BE_CONTINUED
     except BrokenPipeError:
         _silence(sys.stdout)
         return CLOSED_PIPE

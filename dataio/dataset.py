@@ -302,6 +302,7 @@ def collate(items: Sequence[Item | BadFile]) -> WaveformBatch:
 
 # --- loading ahead ----------------------------------------------------------------------------
 
+SECONDS_AFTER_SIGTERM = 30  # in which a worker's main process asks for its last batches
 BatchKey = tuple[int, np.ndarray]  # epoch, row numbers
 
 
@@ -331,7 +332,7 @@ class BatchLoader:
             pin_memory=pin_memory,
             prefetch_factor=prefetch_factor if num_workers else None,
             persistent_workers=num_workers > 0,
-            worker_init_fn=_ignore_interrupt,
+            worker_init_fn=_leave_stopping_to_main,
             generator=torch.Generator(),  # else every pass takes a number from the global one
         )
 
@@ -420,8 +421,14 @@ def _unchanged(batch):
     return batch
 
 
-def _ignore_interrupt(_worker: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
+def _leave_stopping_to_main(_worker: int) -> None:
+    """A scheduler signals all processes of a job; the main one still needs batches to end well.
+
+    SIGTERM is also how torch ends a worker that hangs, so it is not ignored for ever.
+    """
+    for name in {"SIGINT", "SIGUSR1"} & set(dir(signal)):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(SECONDS_AFTER_SIGTERM))
 
 
 def _death_notice(error: RuntimeError) -> str:

@@ -106,7 +106,7 @@ class whole_file:
     def __init__(self, path: str | os.PathLike, *, binary: bool = False):
         self.path, self.binary = Path(path), binary
         self.temporary = _aside(self.path)
-        self._device = _is_device(self.path)
+        self._device = is_device(self.path)
         self.stream: IO | None = None
 
     def open(self) -> IO:
@@ -282,7 +282,8 @@ def _aside(path: Path) -> Path:
     return path.parent / f".{path.name[:50]}.{secrets.token_hex(6)}.part"
 
 
-def _is_device(path: Path) -> bool:
+def is_device(path: Path) -> bool:
+    """Whether a path is the shell's or the system's, written as it comes: /dev/stdout."""
     parts = path.absolute().parts
     return parts[1:2] in (("dev",), ("proc",)) and parts[2:3] != ("shm",)
 

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Sequence
 
 from dataio.command import run_command
+from dataio.locks import sole_writer
 from dataio.output_paths import check_outputs
 from dataio.schema import UserError
 from dataio.words import tell
@@ -122,8 +123,9 @@ def run_fit(args: argparse.Namespace) -> int:
     from drift.reference import save_reference
 
     sample = read_sample(args, [*args.by, args.group])
-    reference = fit_with_null(sample, seed=args.seed, group=args.group)
-    save_reference(reference, args.output)
+    with sole_writer(args.output):
+        reference = fit_with_null(sample, seed=args.seed, group=args.group)
+        save_reference(reference, args.output)
     total = sample.total_rows or len(sample)
     drawn = f" (drawn from {total} with seed {args.seed})" if total > len(sample) else ""
     print(

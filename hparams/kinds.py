@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -61,6 +62,19 @@ def number(
     return Kind(says, read, optional)
 
 
+def duration() -> Kind:
+    """Minutes, as a number above 0 or as H:MM:SS."""
+    minutes = number(0)
+
+    def read(value: object) -> float | None:
+        if isinstance(value, str):
+            parts = re.fullmatch(r"(\d+):([0-5]?\d):([0-5]?\d)", value, re.ASCII)
+            value = parts and int(parts[1]) * 60 + int(parts[2]) + int(parts[3]) / 60
+        return minutes.read(value)
+
+    return Kind("minutes, or H:MM:SS", read, optional=True)
+
+
 def text(*, optional: bool = False) -> Kind:
     def read(value: object) -> str | None:
         plain = isinstance(value, (str, int, float)) and not isinstance(value, bool)
@@ -92,6 +106,7 @@ KINDS = {
         ("num_workers", "max_bad_files", "seed", "warmup", "ckpt_interval_steps"), whole(0)
     ),
     "optimizer_step_limit": whole(1),
+    "time_limit": duration(),
     "freeze_until_step": whole(0, optional=True),
     **dict.fromkeys(
         ("max_batch_length", "valid_batch_length", "lr", "adam_eps", "distributed_timeout"),

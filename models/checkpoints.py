@@ -83,11 +83,16 @@ class CheckpointInfo:
         """Of the file, computed when asked for; UserError if the file has changed since loading."""
         if _stamp(self.path) != self.stamp:
             raise UserError(f"checkpoint {self.path} was changed while in use: run again")
-        digest = hashlib.sha256()
-        with open(self.path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-        return digest.hexdigest()
+        return sha256_of(self.path)
+
+
+def sha256_of(path: str | os.PathLike) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def load_detector(

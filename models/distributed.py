@@ -8,7 +8,10 @@ from __future__ import annotations
 import atexit
 import datetime
 import gc
+import logging
 import os
+import sys
+import traceback
 from dataclasses import dataclass
 
 import torch
@@ -61,11 +64,36 @@ def leave_world() -> None:
     """End the process group and its threads while the interpreter still stands.
 
     A group thread that lets go of its last tensor after that asks a dying interpreter for its
-    lock, and the finished run ends in an abort.
+    lock, and the finished run ends in an abort. For clean ends: see `leave_at_once`.
     """
     if dist.is_initialized():
         gc.collect()  # a DDP module waiting in a reference cycle keeps the group alive
         dist.destroy_process_group()
+
+
+def leave_at_once(status: int, defect: Exception | None = None) -> None:
+    """End this process of a group, without the others; does nothing where it is alone.
+
+    Destroying the group would wait for peers that sit in a collective of their own, with NCCL for
+    all of `distributed_timeout`; a process that is gone is seen by torchrun within a second.
+    """
+    if not dist.is_initialized():
+        return
+    if defect is not None and is_lost_peer(defect):
+        rank = dist.get_rank()
+        print(f"error: process {rank} lost another one, which says why itself", file=sys.stderr)
+    elif defect is not None:
+        traceback.print_exception(defect)
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def is_lost_peer(error: Exception) -> bool:
+    """Whether a collective failed because another process has ended."""
+    words = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
 def backend_in_use() -> str:

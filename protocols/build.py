@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
+from dataio.locks import sole_writer
 from dataio.output_paths import check_outputs
 from dataio.schema import COLUMNS, Row, UserError
 from dataio.whole_files import whole_file, write_text
@@ -134,6 +135,7 @@ def build(
     skipped = Skipped(Path(f"{stem}.skipped.csv"))
     scratch = whole_file(output)
     with ExitStack() as stack:
+        stack.enter_context(sole_writer(output))
         stack.enter_context(skipped)
         stack.callback(scratch.discard)
         cache = HeaderCache(f"{stem}.headers.sqlite", source.data_folder) if use_cache else None

@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from dataio.locks import sole_writer
 from dataio.output_paths import check_outputs
 from dataio.schema import COLUMNS, UserError
 from dataio.whole_files import make_folder, new_file, remove, whole_file, write_text
@@ -126,7 +127,10 @@ def merge(
     rows = {name: Rows() for name in OUTPUTS}
     summary = {"inputs": [], "seed": seed, "limit_hours": limit_hours, "balance": balance}
     kinds = Kinds()
-    with TemporaryDirectory(prefix=".merge-", dir=output_folder) as folder:
+    with (
+        sole_writer(output_folder),
+        TemporaryDirectory(prefix=".merge-", dir=output_folder) as folder,
+    ):
         scratch = Path(folder, "rows")
         with new_file(scratch, binary=True) as file:
             file.write(b"\n")  # a mapped file must not be empty

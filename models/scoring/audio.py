@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import os
@@ -14,6 +15,7 @@ from dataio.files import MIX, FileTable, find_audio
 from dataio.output_paths import check_outputs
 from dataio.schema import FAKE, REAL, UserError
 from dataio.scores import HEADER, score_row
+from dataio.stopping import Stopped
 from dataio.whole_files import whole_file
 from dataio.words import printable, tell
 from models.scoring.files import write_json, write_skipped
@@ -69,6 +71,11 @@ class Memory:
     def done(self, total: int) -> np.ndarray:
         return np.zeros(total, dtype=bool)
 
+    def to_be_continued(self, reason: str, total: int) -> Stopped:
+        count = int(np.isfinite(self.logits[:, 0]).sum()) + len(self.notes)
+        kept = f"{count} of {total} files are done and shown, and nothing is kept"
+        return Stopped(f"{reason}: {kept}; with --output the same command goes on")
+
     def results(self, total: int) -> tuple[np.ndarray, dict[int, tuple[str, str]]]:
         return self.logits, dict(sorted(self.notes.items()))
 
@@ -90,26 +97,34 @@ def score_audio(hparams: dict, run_options: dict, names: list[str]) -> int:
     table = FileTable(paths, hparams["channels"])
     scorer = load_scorer(hparams, run_options)
     check_calibration(hparams, scorer)
-    journal = Memory(len(table))
-    if output is not None:
-        job = {"audio": digest_of(paths), "channels": hparams["channels"]}
-        journal = open_journal(scorer, job | {"finds_speech": can_find_speech()}, output)
+    memory = contextlib.nullcontext(Memory(len(table)))
+    job = {"audio": digest_of(paths), "channels": hparams["channels"]}
+    job |= {"finds_speech": can_find_speech()}
+    with memory if output is None else open_journal(scorer, job, output) as journal:
+        return score_into(journal, scorer, table, convert, basis, output)
+
+
+def score_into(journal, scorer: Scorer, table: FileTable, convert, basis: str, output: Path | None):
+    """Score what the journal lacks, show it, and make the files of `output`; the exit status."""
+    hparams = scorer.hparams
     inspect = inspect_mix if hparams["channels"] == MIX else inspect_channel
-    run_batches(scorer, table, journal, done=journal.done(len(table)), inspect=inspect)
+    done = journal.done(len(table))
+    stopped_by = run_batches(scorer, table, journal, done=done, inspect=inspect)
     logits, notes = journal.results(len(table))
     rows = verdicts(table, logits, journal.remarks(len(table)), convert, hparams["threshold"])
     basis = f"real when P(real) >= {hparams['threshold']}; {basis}"
     basis += "" if can_find_speech() else f"; {UNCHECKED}"
     skipped = [(table.ids(row), *note) for row, note in notes.items()]
     try:  # whoever reads the screen may have seen enough, and a full disk take no file
-        if output is not None:
+        if output is not None and not stopped_by:
             listed = [(row, *notes[row]) for row in notes]
             write_skipped(output.with_suffix(".skipped.csv"), table, listed)
             write_verdicts(output, rows, scorer.meta() | {"basis": basis})
-            journal.close()
             journal.remove()
     finally:
         show(rows, basis)
+    if stopped_by:
+        raise journal.to_be_continued(stopped_by, len(table))
     return tell_skipped(skipped, output, allowed=hparams["allow_skipped"])
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from dataio.checked import ANYTHING, TEXT, WHOLE, Damaged, parse_json, read_json
 from dataio.schema import UserError
+from dataio.stopping import Stopped
 from dataio.whole_files import append_file, cannot_write, make_folder, write_text
 from models.distributed import World, barrier
 
@@ -140,6 +141,14 @@ class ScoreJournal:
             mask[records["row"]] = np.isfinite(records["logits"]).all(1)
         mask[list(self.skipped(total))] = True
         return mask
+
+    def to_be_continued(self, reason: str, total: int) -> Stopped:
+        """What a run that ends early says of its scores; the main rank speaks for all."""
+        if not self.world.is_main:
+            return Stopped()
+        count = int(self.done(total).sum())
+        kept = f"{count} of {total} files are done and kept in {self.folder}"
+        return Stopped(f"{reason}: {kept}, the same command goes on from there")
 
     def close(self) -> None:
         self._scores.close()

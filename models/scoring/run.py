@@ -6,7 +6,10 @@ a score by more than rounding. Nothing here imports SpeechBrain: the first score
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,12 +19,14 @@ import torch
 
 from dataio.batching import scoring_batches
 from dataio.dataset import SHORT, Inspect, WaveformBatch, WaveformDataset, batch_loader
+from dataio.locks import sole_writer
 from dataio.output_paths import check_outputs
 from dataio.protocol import ProtocolTable
 from dataio.schema import SAMPLE_RATE, UserError
+from dataio.stopping import StopRequest
 from dataio.words import printable, tell
 from models import TOOLKIT_VERSION
-from models.checkpoints import CheckpointInfo, load_detector
+from models.checkpoints import CheckpointInfo, load_detector, sha256_of
 from models.detector import Detector
 from models.distributed import World, barrier, choose_device, gather_objects, join_world
 from models.precision import autocast
@@ -121,12 +126,21 @@ def score_protocol(hparams: dict, run_options: dict, *, with_embeddings: bool) -
             " those of a detector: name another --score_path"
         )
     width = scorer.detector.config.embed_dim if with_embeddings else 0
-    journal = open_journal(scorer, protocol_job(scorer, table), path, width)
+    with open_journal(scorer, protocol_job(scorer, table), path, width) as journal:
+        return score_into(journal, scorer, table, path, width)
+
+
+def score_into(
+    journal: ScoreJournal, scorer: Scorer, table: ProtocolTable, path: Path, width: int
+) -> int:
+    """Score what the journal lacks, and make the files of `path` from it; the exit status."""
     # Read by one rank for all, before any scores on: two that read at different moments would make
     # different lists of what is left, and shares of different lists leave rows to nobody.
     done = gather_objects(journal.done(len(table)) if scorer.world.is_main else None)[0]
-    run_batches(scorer, table, journal, done=done)
+    stopped_by = run_batches(scorer, table, journal, done=done)
     journal.close()
+    if stopped_by:
+        raise journal.to_be_continued(stopped_by, len(table))
     barrier()
     status = 0
     if scorer.world.is_main:
@@ -141,7 +155,7 @@ def score_protocol(hparams: dict, run_options: dict, *, with_embeddings: bool) -
                 f" a detection head; its embeddings are in {path.with_suffix('.npz')}"
             )
         tell_remarks(remarks, path)
-        status = tell_skipped(skipped, path, allowed=hparams["allow_skipped"])
+        status = tell_skipped(skipped, path, allowed=scorer.hparams["allow_skipped"])
     barrier()
     return status
 
@@ -161,30 +175,36 @@ def checked_score_path(hparams: dict) -> Path:
 
 
 def protocol_job(scorer: Scorer, table: ProtocolTable) -> dict:
-    """Everything that decides which rows a journal is about."""
-    csv_path = Path(scorer.hparams["test_csv"]).resolve()
-    csv = csv_path.stat()
+    """Everything that decides which rows a journal is about, wherever the list lies by now."""
     return {
-        "test_csv": str(csv_path),
-        "csv_bytes": csv.st_size,
-        "csv_mtime_ns": csv.st_mtime_ns,
-        "data_folder": scorer.hparams["data_folder"],
+        "csv_sha256": sha256_of(scorer.hparams["test_csv"]) if scorer.world.is_main else None,
+        "data_folder": os.path.realpath(scorer.hparams["data_folder"]),
         "rows": len(table),
     }
 
 
-def open_journal(scorer: Scorer, job: dict, path: Path, width: int = 0) -> ScoreJournal:
-    """The journal beside `path`, bound to the job and all else that decides a score."""
+@contextlib.contextmanager
+def open_journal(scorer: Scorer, job: dict, path: Path, width: int = 0) -> Iterator[ScoreJournal]:
+    """The journal beside `path`, bound to the job and all else that decides a score.
+
+    While it is open no other run writes to `path`.
+    """
     minimum = scorer.hparams["min_duration"]
     job = {**scorer.meta(), **job, "min_duration": minimum, "embedding_width": width}
     folder = path.with_name(path.name + ".partial")
-    return ScoreJournal(folder, job, width=width, world=scorer.world)
+    with sole_writer(path) if scorer.world.is_main else contextlib.nullcontext():
+        journal = ScoreJournal(folder, job, width=width, world=scorer.world)
+        with contextlib.closing(journal):
+            yield journal
 
 
 def run_batches(
     scorer: Scorer, table, sink: Sink, *, done: np.ndarray, inspect: Inspect | None = None
-) -> None:
-    """Score this rank's share of what is not done, the longest files first."""
+) -> str | None:
+    """Score this rank's share of what is not done, the longest files first.
+
+    Returns what asked the run to end before it was through, if anything did.
+    """
     hparams = scorer.hparams
     limit = hparams["max_batch_length"]
     if scorer.device == "cpu":
@@ -205,7 +225,12 @@ def run_batches(
         pin_memory=scorer.device.startswith("cuda"),
     )
     show = scorer.show_bar and scorer.world.is_main
-    with progress(sum(map(len, batches)), show=show) as bar, torch.inference_mode():
+    with (
+        StopRequest(hparams["time_limit"]) as stop,
+        contextlib.closing(loader),
+        progress(sum(map(len, batches)), show=show) as bar,
+        torch.inference_mode(),
+    ):
         for batch in loader:
             for bad in batch.bad:
                 sink.add_skipped(bad.row, bad.kind, bad.reason)
@@ -214,6 +239,9 @@ def run_batches(
             if len(batch):
                 score_batch(scorer, batch, sink)
             bar.advance(len(batch) + len(batch.bad), batch.seconds)
+            if bar.left and stop.reason is not None:
+                return stop.reason
+    return None
 
 
 def score_batch(scorer: Scorer, batch: WaveformBatch, sink: Sink) -> None:
@@ -264,16 +292,17 @@ class progress:
     """A bar over files, with files/s and seconds of audio per second (x real time)."""
 
     def __init__(self, total: int, *, show: bool):
-        self.total, self.show, self.audio = total, show, 0.0
+        self.left, self.show, self.audio = total, show, 0.0
 
     def __enter__(self) -> progress:
         from tqdm import tqdm
 
         disable = None if self.show else True  # None: unless this is a terminal
-        self.bar = tqdm(total=self.total, unit="file", disable=disable, dynamic_ncols=True)
+        self.bar = tqdm(total=self.left, unit="file", disable=disable, dynamic_ncols=True)
         return self
 
     def advance(self, files: int, seconds: float) -> None:
+        self.left -= files
         self.audio += seconds
         elapsed = max(self.bar.format_dict["elapsed"], 1e-9)
         self.bar.set_postfix_str(f"{self.audio / elapsed:.0f} x real time", refresh=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -20,6 +21,7 @@ from speechbrain.utils.checkpoints import Checkpoint
 from augment.batched import apply as rawboost_on_device
 from dataio.dataset import WaveformBatch
 from dataio.schema import UserError
+from dataio.stopping import Stopped, StopRequest
 from models.detector import Detector
 from models.distributed import World, gather_objects, sum_over_ranks
 from models.heads.interface import HeadOutput
@@ -80,6 +82,9 @@ class DetectorBrain(Brain):
         self.log, self.held = log, list(held)
         best.checkpoints_dir = checkpointer.checkpoints_dir  # which `--debug` has just moved
         self.state = TrainState()
+        self.stop = StopRequest(hparams["time_limit"])
+        self._last_saved = time.monotonic()
+        self._stopping = self._save_due = False  # as all ranks have agreed at the last step
         self.scaler = torch.GradScaler(self.device_type, enabled=precision == "fp16")
         self.training_ctx = autocast(self.device_type, precision)
         self.evaluation_ctx = autocast(self.device_type, eval_precision)
@@ -157,16 +162,19 @@ class DetectorBrain(Brain):
         Overridden because SpeechBrain's backs a NaN loss into the weights unless gradients are
         scanned one by one, drops the gradient norm, and counts a skipped step as done by each rank.
         """
-        loss, rows, seconds, nonfinite, bad = sum_over_ranks(
+        loss, rows, seconds, nonfinite, bad, stopping, save_due = sum_over_ranks(
             [
                 self._step_loss,
                 self._step_rows,
                 self._step_seconds,
                 float(self._step_nonfinite),
                 len(self._step_bad) + len(self._step_remarks),
+                float(self.stop.reason is not None),
+                float(self.world.is_main and self._interval_is_over()),
             ],
             self.device,
         )
+        self._stopping, self._save_due = bool(stopping), bool(save_due)
         self._hold_frozen_part()
         self.scaler.unscale_(self.optimizer)
         self._average_over_rows_read(int(rows))
@@ -174,7 +182,11 @@ class DetectorBrain(Brain):
         norm = float(torch.nn.utils.clip_grad_norm_(self.detector.detection_parameters(), limit))
         # DDP has summed the gradients, so their norm is every rank's.
         if nonfinite or not math.isfinite(norm):
-            self._skip_step(overflow=self.scaler.is_enabled() and not nonfinite)
+            self.state.skip_step(
+                self.optimizer_step,
+                overflow=self.scaler.is_enabled() and not nonfinite,
+                patience=self.nonfinite_patience,
+            )
         else:
             self.state.skipped_in_a_row = 0
             if rows:
@@ -211,35 +223,6 @@ class DetectorBrain(Brain):
             parameters = self.detector.detection_parameters()
             gradients = [p.grad for p in parameters if p.grad is not None]
             torch._foreach_mul_(gradients, self._step_planned / rows)
-
-    def _skip_step(self, *, overflow: bool) -> None:
-        """Count a step that is skipped; UserError past `nonfinite_patience`.
-
-        A lone overflow of fp16 gradients is how the loss scale finds its size, so `overflow` steps
-        use up patience in an unbroken row only.
-        """
-        state, patience = self.state, self.nonfinite_patience
-        state.skipped_steps += 1
-        state.skipped_total += 1
-        state.skipped_in_a_row += 1
-        state.nonfinite_steps += not overflow
-        logger.log(
-            logging.INFO if overflow else logging.WARNING,
-            "optimiser step %d skipped: its %s not finite (%d skipped since the last validation)",
-            self.optimizer_step,
-            "fp16 gradients are" if overflow else "loss or gradient is",
-            state.skipped_steps,
-        )
-        if state.nonfinite_steps > patience:
-            what = f"{state.nonfinite_steps} steps had a non-finite loss or gradient"
-        elif state.skipped_in_a_row > patience:
-            what = f"{state.skipped_in_a_row} steps in a row had non-finite gradients"
-        else:
-            return
-        raise UserError(
-            f"training stopped at optimiser step {self.optimizer_step}: {what}"
-            f" (nonfinite_patience {patience}); lower lr, or use --precision fp32 or bf16"
-        )
 
     def _count_step(
         self, loss: float, rows: int, seconds: float, norm: float, finite: bool
@@ -330,10 +313,14 @@ class DetectorBrain(Brain):
         return dataset
 
     def fit_stream(self, train: TrainStream, valid: ValidStream) -> None:
-        """Train until `number_of_epochs` passes or `optimizer_step_limit` steps are done."""
+        """Train until `number_of_epochs` passes or `optimizer_step_limit` steps are done.
+
+        Raises `Stopped`, with a `last` checkpoint saved, where the run is asked to end before.
+        """
         self.train_stream, self.valid_stream = train, valid
         try:
-            self.fit(self._segments(), train, valid, progressbar=False)
+            with self.stop:
+                self.fit(self._segments(), train, valid, progressbar=False)
         finally:
             self.log.close()
             train.close()
@@ -387,6 +374,8 @@ class DetectorBrain(Brain):
 
     def evaluate_batch(self, batch: WaveformBatch, stage: Stage) -> torch.Tensor:
         """As SpeechBrain's; a batch whose every file is unreadable has no loss."""
+        if self.stop.reason is not None:  # each rank by itself: the state was saved as it began
+            self._end()
         self._note_bad_files(batch)
         loss = super().evaluate_batch(batch, stage) if len(batch) else torch.zeros(())
         self.log.advance()
@@ -425,6 +414,7 @@ class DetectorBrain(Brain):
         self.log.flush()
         meta = {"optimizer_step": self.optimizer_step, **self._identity()}
         self.checkpointer.save_whole(f"step{self.optimizer_step:08d}-{moment}", meta)
+        self._last_saved = time.monotonic()
 
     def _identity(self) -> dict:
         return {
@@ -440,12 +430,32 @@ class DetectorBrain(Brain):
         return trained_part(self.optimizer, self.detector, options)
 
     def _should_save_intra_epoch_ckpt(self, last_ckpt_time: float, steps_since_ckpt: int) -> bool:
-        """Only between optimiser steps: half-accumulated gradients are not saved."""
-        between = self.step % self.grad_accumulation_factor == 0
-        return between and super()._should_save_intra_epoch_ckpt(last_ckpt_time, steps_since_ckpt)
+        """Only between optimiser steps: half-accumulated gradients are not saved.
+
+        Overridden because SpeechBrain's asks the main rank after every batch, one more collective;
+        here its clock's answer has come with the step's sums.
+        """
+        if self.step % self.grad_accumulation_factor:
+            return False
+        return self._stopping or self._save_due or 0 < self.ckpt_interval_steps <= steps_since_ckpt
+
+    def _interval_is_over(self) -> bool:
+        return 0 < self.ckpt_interval_minutes < (time.monotonic() - self._last_saved) / 60
 
     def _save_intra_epoch_ckpt(self) -> None:
         self.save_last("training")
+        if self._stopping:
+            self._end()
+
+    def _end(self) -> None:
+        """Raise `Stopped`; the state has been saved."""
+        if not self.world.is_main:  # which speaks for all
+            raise Stopped
+        raise Stopped(
+            f"{self.stop.reason or 'another process'}: the run is kept at optimiser step"
+            f" {self.optimizer_step} of {self.checkpointer.checkpoints_dir},"
+            " the same command goes on from there"
+        )
 
 
 def draw_seed(seed: int, draw: tuple[int, int]) -> int:

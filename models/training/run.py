@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +15,20 @@ import augment
 from dataio.batching import BatchPlan, scoring_batches
 from dataio.checked import Damaged, refuse_yaml_tricks
 from dataio.dataset import WaveformDataset
+from dataio.locks import LOCK, sole_writer
 from dataio.protocol import ProtocolTable
 from dataio.schema import UserError
 from dataio.whole_files import NO_ROOM, make_folder
-from models.checkpoints import load_detector
+from models.checkpoints import CheckpointInfo, load_detector
 from models.detector import Detector, build_detector
 from models.distributed import World, backend_in_use, barrier, choose_device, join_world
 from models.front_ends.config import CONFIGS
 from models.training.brain import DetectorBrain
+from models.training.first_weights import (
+    first_weights,
+    record_first_weights,
+    refuse_other_weights,
+)
 from models.training.log import TrainLog, log_to, record_run
 from models.training.stream import TrainStream
 from models.training.validation import ValidStream
@@ -45,16 +53,29 @@ def train(hparams: dict, run_options: dict, resolved_yaml: str) -> int:
     folder, throwaway = Path(hparams["output_folder"]), is_throwaway(run_options)
     if throwaway:
         folder /= "debug"  # apart from the records of the real run
-    changes = [] if throwaway else changes_since_last_start(folder, hparams)
-    train_data, valid_data = open_protocols(hparams)
-    prepare_folder(folder, resolved_yaml, world, empty=throwaway)
-    for change in changes:
-        logger.warning("since this run was last started: %s", change)
+    looked_at = world.is_main and not throwaway
+    changes = changes_since_last_start(folder, hparams) if looked_at else []
+    tables = open_protocols(hparams)
+    with prepared_folder(folder, resolved_yaml, world, empty=throwaway):
+        for change in changes:
+            logger.warning("since this run was last started: %s", change)
+        train_in(folder, hparams, {**run_options, "device": device}, tables, world)
+    return 0
+
+
+def train_in(
+    folder: Path,
+    hparams: dict,
+    run_options: dict,
+    tables: tuple[ProtocolTable, ProtocolTable],
+    world: World,
+) -> None:
+    """Train in a folder that is this run's alone, from where its last checkpoint left off."""
     # SpeechBrain wraps DDP by the backend it believes in; tell it the one in use.
-    run_options = {**run_options, "device": device, "distributed_backend": backend_in_use()}
+    run_options = {**run_options, "distributed_backend": backend_in_use()}
     brain = build_brain(hparams, run_options, folder, world)
-    train_stream = make_train_stream(hparams, train_data, world, device)
-    valid_stream = make_valid_stream(hparams, valid_data, world, device)
+    train_stream = make_train_stream(hparams, tables[0], world, run_options["device"])
+    valid_stream = make_valid_stream(hparams, tables[1], world, run_options["device"])
     try:
         brain.fit_stream(train_stream, valid_stream)
     except OSError as error:
@@ -65,7 +86,6 @@ def train(hparams: dict, run_options: dict, resolved_yaml: str) -> int:
             " it goes on from the last checkpoint"
         ) from error
     report(brain, folder)
-    return 0
 
 
 def is_throwaway(run_options: dict) -> bool:
@@ -73,14 +93,25 @@ def is_throwaway(run_options: dict) -> bool:
     return run_options.get("debug", False) and not run_options.get("debug_persistently", False)
 
 
-def prepare_folder(folder: Path, resolved_yaml: str, world: World, *, empty: bool) -> None:
+@contextlib.contextmanager
+def prepared_folder(
+    folder: Path, resolved_yaml: str, world: World, *, empty: bool
+) -> Iterator[None]:
+    """A folder that no other run writes to meanwhile, with this run's records and log in it."""
     if world.is_main:
-        if empty:
-            shutil.rmtree(folder, ignore_errors=True)
-        make_folder(folder / "save")
-        record_run(folder, resolved_yaml, sys.argv)
-    barrier()
-    log_to(folder, active=world.is_main)
+        make_folder(folder)
+    with sole_writer(folder) if world.is_main else contextlib.nullcontext():
+        if world.is_main:
+            for former in folder.iterdir() if empty else ():
+                if former.is_dir():
+                    shutil.rmtree(former)
+                elif former.name != LOCK:
+                    former.unlink()
+            make_folder(folder / "save")
+            record_run(folder, resolved_yaml, sys.argv)
+        barrier()
+        log_to(folder, active=world.is_main)
+        yield
 
 
 def changes_since_last_start(folder: Path, hparams: dict) -> list[str]:
@@ -98,12 +129,12 @@ def changes_since_last_start(folder: Path, hparams: dict) -> list[str]:
     except Damaged as error:
         raise UserError(f"{record} is damaged ({error}): give another --exp_name") from None
     former = {key: value for key, value in read_yaml(record).items() if key in hparams}
-    for key in ("model", "ckpt_path"):
-        if key in former and str(former[key]) != str(hparams[key]):
-            raise UserError(
-                f"{folder} holds a run with {key} {former[key]}, not {hparams[key]}:"
-                " give this one another --exp_name or --output_folder"
-            )
+    if former.get("model", hparams["model"]) != hparams["model"]:
+        raise UserError(
+            f"{folder} holds a run with model {former['model']}, not {hparams['model']}:"
+            " give this one another --exp_name or --output_folder"
+        )
+    refuse_other_weights(folder, hparams, former.get("ckpt_path"))
     return [
         f"{key} is {hparams[key]}, it was {value}"
         for key, value in former.items()
@@ -130,7 +161,9 @@ def build_brain(hparams: dict, run_options: dict, folder: Path, world: World) ->
     checkpointer = WholeCheckpointer(save, kind="last", num_to_keep=2, world=world)
     best = WholeCheckpointer(save, kind="best", num_to_keep=1, world=world)
     resuming = checkpointer.newest_intact() is not None
-    detector = initial_detector(hparams, resuming=resuming)
+    detector, weights = initial_detector(hparams, resuming=resuming)
+    if world.is_main and not resuming:
+        record_first_weights(folder, hparams, weights)
     held = freeze_front_end(detector, hparams)
     detector.set_activation_checkpointing(hparams["checkpoint_activations"])
     log = TrainLog(
@@ -151,29 +184,23 @@ def build_brain(hparams: dict, run_options: dict, folder: Path, world: World) ->
     )
 
 
-def initial_detector(hparams: dict, *, resuming: bool) -> Detector:
-    """The detector with its first weights: a checkpoint's, or seeded random ones."""
+def initial_detector(hparams: dict, *, resuming: bool) -> tuple[Detector, CheckpointInfo | None]:
+    """The detector with its first weights: a checkpoint's, or seeded random ones (None)."""
     import torch
 
     torch.manual_seed(hparams["seed"])
     options = {"engine": hparams["ssl_engine"], "mask_padding": hparams["mask_padding"]}
-    model, source = hparams["model"], hparams["ckpt_path"]
-    if source == "pretrained":
-        if CONFIGS[model].pretraining_file is None:
-            raise UserError(
-                f"{model} has no pre-training file: --ckpt_path null starts it from random weights"
-            )
-        source = Path(hparams["ssl_weight_folder"]) / CONFIGS[model].pretraining_file
+    model, source = hparams["model"], first_weights(hparams)
     if source is None and CONFIGS[model].pretraining_file is not None and not resuming:
         raise UserError(
             f"ckpt_path is null, and {model} is not trained from random weights: give a detector"
             " checkpoint or hub id as --ckpt_path, or --ckpt_path pretrained for its fairseq file"
         )
     if source is None or resuming:
-        return build_detector(model, **options)
+        return build_detector(model, **options), None
     detector, info = load_detector(model, source, **options)
     logger.info("weights from %s (%s)", info.path, info.kind)
-    return detector
+    return detector, info
 
 
 def freeze_front_end(detector: Detector, hparams: dict) -> list:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +20,12 @@ from dataio.checked import (
     WHOLE,
     read_json,
 )
+from dataio.schema import UserError
 from dataio.whole_files import write_text
 from models.training.stream import Position
 from models.training.validation import ValidationResult
 
+logger = logging.getLogger(__name__)
 SHAPES = {  # of a field's type, in the file
     "Position": {"pass_index": WHOLE, "micro": WHOLE},
     "str": TEXT,
@@ -62,6 +65,34 @@ class TrainState:
     bad_valid_files: dict[str, str] = field(default_factory=dict)
     best_eer: float | None = None
     validations: list[dict] = field(default_factory=list)  # a row each, as exp_log.txt shows them
+
+    def skip_step(self, step: int, *, overflow: bool, patience: int) -> None:
+        """Count an optimiser step that is skipped; UserError past `patience`.
+
+        A lone overflow of fp16 gradients is how the loss scale finds its size, so `overflow` steps
+        use up patience in an unbroken row only.
+        """
+        self.skipped_steps += 1
+        self.skipped_total += 1
+        self.skipped_in_a_row += 1
+        self.nonfinite_steps += not overflow
+        logger.log(
+            logging.INFO if overflow else logging.WARNING,
+            "optimiser step %d skipped: its %s not finite (%d skipped since the last validation)",
+            step,
+            "fp16 gradients are" if overflow else "loss or gradient is",
+            self.skipped_steps,
+        )
+        if self.nonfinite_steps > patience:
+            what = f"{self.nonfinite_steps} steps had a non-finite loss or gradient"
+        elif self.skipped_in_a_row > patience:
+            what = f"{self.skipped_in_a_row} steps in a row had non-finite gradients"
+        else:
+            return
+        raise UserError(
+            f"training stopped at optimiser step {step}: {what}"
+            f" (nonfinite_patience {patience}); lower lr, or use --precision fp32 or bf16"
+        )
 
     def close_stretch(self, found: ValidationResult, *, optimizer_step: int, lr: float) -> bool:
         """Add a row to the validation table and count anew; whether its EER is the lowest yet."""

@@ -23,7 +23,7 @@ from dataio.schema import UserError
 from dataio.whole_files import write_text
 from dataio.words import shown
 from models.checkpoints import read_ckpt_meta
-from models.distributed import World, barrier, gather_objects
+from models.distributed import World, barrier, gather_objects, is_lost_peer
 from models.stored.plain_state import read_state
 
 logger = logging.getLogger(__name__)
@@ -62,6 +62,8 @@ class WholeCheckpointer(Checkpointer):
             )
             self._publish(final)
         except (OSError, RuntimeError, UserError) as error:
+            if is_lost_peer(error):
+                raise
             # torch.save reports a full disk as a RuntimeError of its own.
             shutil.rmtree(self._partial(final.name), ignore_errors=True)
             raise UserError(

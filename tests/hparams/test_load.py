@@ -253,6 +253,18 @@ def test_a_switch_understands_the_words_for_off(word, value, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "minutes"),
+    [("90", 90), ("0.5", 0.5), ("1:30:00", 90), ("0:00:30", 0.5), ("null", None)],
+)
+def test_a_time_limit_is_minutes_or_a_clocks(text, minutes, tmp_path):
+    hparams, _, resolved = load("hparams/w2v_tiny.yaml", "--time_limit", text)
+    assert hparams["time_limit"] == minutes
+    for yaml in (resolved, f"model: w2v_tiny\ntime_limit: {text}\n"):
+        (tmp_path / "own.yaml").write_text(yaml)
+        assert load(tmp_path / "own.yaml")[0]["time_limit"] == minutes
+
+
+@pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["--use_da", "maybe"], "use_da is 'maybe': expected True or False"),
@@ -268,6 +280,8 @@ def test_a_switch_understands_the_words_for_off(word, value, tmp_path):
         (["--threshold", "7"], "threshold is 7: expected a number from 0 to 1"),
         (["--prior_real", "1"], "prior_real is 1: expected between 0 and 1 or null"),
         (["--min_duration", "-3"], "min_duration is -3: expected a number from 0 up or null"),
+        (["--time_limit", "0"], "time_limit is 0: expected minutes, or H:MM:SS or null"),
+        (["--time_limit", "1:75:00"], "time_limit is '1:75:00': expected minutes, or H:MM:SS"),
         (["--lr_decay", "null"], "lr_decay is None: expected a number from 0 to 1"),
     ],
 )

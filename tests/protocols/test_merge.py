@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dataio.locks import LOCK, sole_writer
 from dataio.schema import COLUMNS
 
 HEADER = ",".join(COLUMNS)
@@ -267,3 +268,14 @@ def test_an_empty_validation_set_is_said(protocols):
     assert "note: valid.csv holds no row" in merge(protocols, "--train", "A.csv")[1]
     write("B.csv", row("B-1", proportion="valid"))
     assert "note" not in merge(protocols, "--train", "A.csv", "B.csv")[1]
+
+
+def test_two_merges_do_not_write_into_one_folder(protocols):
+    write("A.csv", row("a"), row("b", "fake"))
+    Path("merged").mkdir()
+    with sole_writer("merged"):
+        status, _, err, _ = merge(protocols, "--train", "A.csv")
+        assert status == 2 and "merged is being written by process" in err
+        assert [path.name for path in Path("merged").iterdir()] == [LOCK]
+    assert merge(protocols, "--train", "A.csv")[0] == 0
+    assert not Path("merged", LOCK).exists()

@@ -5,9 +5,13 @@ from __future__ import annotations
 import functools
 import math
 import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+
+from dataio.schema import UserError
 
 
 def quick_scaler() -> None:
@@ -31,3 +35,25 @@ def spoil_loss(*, rank: int, step: int, weights: Path) -> None:
         torch.save(brain.detector.state_dict(), weights / f"rank{os.environ.get('RANK', 0)}.pt")
 
     DetectorBrain.compute_objectives, DetectorBrain.fit_stream = spoilt, fit_and_tell
+
+
+def at_step(step: int, rank: int, fault: Callable[[], None]) -> None:
+    """`fault()` on one rank as its optimiser step number `step`, from 0, begins."""
+    from models.training.brain import DetectorBrain
+
+    original = DetectorBrain.optimizers_step
+
+    def faulty(brain):
+        if (brain.optimizer_step, brain.world.rank) == (step, rank):
+            fault()
+        original(brain)
+
+    DetectorBrain.optimizers_step = faulty
+
+
+def preempted() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def mistaken() -> None:
+    raise UserError("of this rank alone")

@@ -6,6 +6,7 @@ of a second instead of ten.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -144,10 +145,11 @@ def _delay(seconds: float) -> None:
 
     opened = scoring.open_journal
 
+    @contextlib.contextmanager
     def opened_late(*args):
-        journal = opened(*args)
-        time.sleep(seconds)
-        return journal
+        with opened(*args) as journal:
+            time.sleep(seconds)
+            yield journal
 
     scoring.open_journal = opened_late
 

@@ -8,8 +8,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -18,6 +20,8 @@ import torch
 from support.runs import run_main
 
 import main
+from dataio import stopping
+from dataio.locks import sole_writer
 from dataio.scores import read_scores
 from drift.embedding_files import read_embeddings
 from metrics.calibration import Calibration, save_calibration
@@ -238,6 +242,78 @@ def test_scores_are_refused_while_a_row_has_neither_score_nor_reason(
     assert main.main(command) == 0
     assert scored == seen[1].rows.tolist()
     assert list(read_scores(corpus / "scores.csv").ids) == protocol_ids(corpus)
+
+
+@pytest.mark.parametrize("verb", ["inference", "analysis", "score"])
+def test_two_runs_do_not_score_into_one_file(verb, corpus, checkpoint, capfd):
+    path = corpus / "scores.csv"
+    words = arguments(corpus, checkpoint, verb, output=path)
+    if verb == "score":
+        words.insert(2, str(corpus / "Data/Toy/test"))
+    with sole_writer(path):
+        assert main.main(words) == 2
+        assert f"is being written by process {os.getpid()} on" in capfd.readouterr().err
+        assert not list(corpus.glob("scores.csv.partial"))
+    assert main.main(words) == 0
+    assert not list(corpus.glob("*.lock"))
+
+
+def stop_after(monkeypatch, batches: int) -> None:
+    """SIGTERM as the last of so many batches is scored."""
+    original, seen = scoring.score_batch, []
+
+    def ending(scorer, batch, sink):
+        original(scorer, batch, sink)
+        seen.append(len(batch))
+        if len(seen) == batches:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(scoring, "score_batch", ending)
+
+
+@pytest.mark.parametrize("verb", ["inference", "analysis"])
+def test_scores_so_far_are_kept_when_asked_to_end(verb, corpus, checkpoint, capfd, monkeypatch):
+    command = arguments(corpus, checkpoint, verb, max_batch_length=2)
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        assert main.main(command) == 75
+    found = re.search(
+        r"stopped by SIGTERM: (\d) of 10 files are done and kept in (.*), the same command goes on",
+        capfd.readouterr().err,
+    )
+    assert found[2] == str(corpus / "scores.csv.partial")
+    assert not (corpus / "scores.csv").exists()
+    with monkeypatch.context() as patch:
+        rest = []
+        original = scoring.score_batch
+        patch.setattr(scoring, "score_batch", lambda *a: rest.append(len(a[1])) or original(*a))
+        assert main.main(command) == 0
+    assert sum(rest) == 10 - int(found[1]) < 10
+    assert list(read_scores(corpus / "scores.csv").ids) == protocol_ids(corpus)
+
+
+@pytest.mark.parametrize("output", [None, "v.csv"])
+def test_score_shows_what_it_has_when_asked_to_end(
+    output, corpus, checkpoint, capfd, monkeypatch, tmp_path
+):
+    words = ["score", "hparams/w2v_tiny.yaml", str(corpus / "Data/Toy/test"), "--device=cpu"]
+    words += [f"--ckpt_path={checkpoint}", "--max_batch_length=2", "--num_workers=0"]
+    words += [f"--output={tmp_path / output}"] if output else []
+    stop_after(monkeypatch, 2)
+    assert main.main(words) == 75
+    out, err = capfd.readouterr()
+    count = int(re.search(r"stopped by SIGTERM: (\d) of 10 files are done and", err)[1])
+    assert 0 < count < 10 and out.count(".wav") == count
+    goes_on = (
+        "kept in .*v.csv.partial, the same command" if output else "shown, and nothing is kept"
+    )
+    assert re.search(goes_on, err)
+
+
+def test_scoring_ends_at_its_time_limit(corpus, checkpoint, capfd, monkeypatch):
+    monkeypatch.setattr(stopping, "STARTED", time.monotonic() - 61)
+    assert main.main(arguments(corpus, checkpoint, max_batch_length=2, time_limit=1)) == 75
+    assert "stopped by its time limit: " in capfd.readouterr().err
 
 
 MEMORY_WORDS = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"

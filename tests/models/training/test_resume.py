@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import random
+import time
 from pathlib import Path
 
 import pytest
 import torch
-from support.faults import quick_scaler
+from support.faults import at_step, mistaken, preempted, quick_scaler
 from support.runs import run_main
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -90,6 +92,24 @@ def test_a_run_killed_again_and_again_ends_bit_identical(variant, toy_corpus, tm
     assert_same(outcome(tmp_path / "killed"), whole)
     if "precision" in options:
         assert len({scale for _, scale in whole[2]["train/loss_scale"]}) > 1, "nothing to resume"
+
+
+def test_two_processes_end_together_though_one_alone_is_asked_to(toy_corpus, tmp_path):
+    assert run_main(command(toy_corpus, tmp_path / "whole"), ranks=2) == 0
+    asked = command(toy_corpus, tmp_path / "asked", ckpt_interval_steps=0)
+    prepare = functools.partial(at_step, step=2, rank=1, fault=preempted)
+    assert run_main(asked, ranks=2, prepare=prepare) == 75
+    save = tmp_path / "asked/Log/exps/exp_w2v_tiny_default/save"
+    assert [path.name for path in save.glob("CKPT+last*")] == ["CKPT+last-step00000003-training"]
+    assert run_main(asked, ranks=2) == 0
+    assert_same(outcome(tmp_path / "asked"), outcome(tmp_path / "whole"))
+
+
+def test_a_mistake_of_one_rank_ends_the_other_in_seconds(toy_corpus, tmp_path):
+    prepare = functools.partial(at_step, step=2, rank=1, fault=mistaken)
+    start = time.monotonic()
+    assert run_main(command(toy_corpus, tmp_path), ranks=2, prepare=prepare) == 1
+    assert time.monotonic() - start < 120, "not distributed_timeout, two hours"
 
 
 def test_a_run_of_two_processes_goes_on_in_one_with_twice_the_accumulation(toy_corpus, tmp_path):

@@ -22,6 +22,7 @@ from support.training import make_run, toy_arguments
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import main
+from dataio.locks import LOCK, sole_writer
 from dataio.schema import UserError
 from models.distributed import join_world
 from models.training import log as train_log
@@ -261,6 +262,17 @@ def test_the_output_folder_of_another_model_is_left_alone(toy_corpus, tmp_path, 
     assert main.main(["hparams/w2v_tiny.yaml", *words]) == 2
     assert "holds a run with model mms_300m, not w2v_tiny" in capfd.readouterr().err
     assert sorted(path.name for path in folder.iterdir()) == ["hyperparams.yaml"]
+
+
+def test_two_trainings_do_not_share_a_folder(toy_corpus, tmp_path, capfd):
+    words = ["hparams/w2v_tiny.yaml", *toy_arguments(toy_corpus, tmp_path)]
+    (tmp_path / EXPERIMENT).mkdir(parents=True)
+    with sole_writer(tmp_path / EXPERIMENT):
+        assert main.main(words) == 2
+        assert f"is being written by process {os.getpid()} on" in the_error(capfd)
+        assert [path.name for path in (tmp_path / EXPERIMENT).iterdir()] == [LOCK]
+    assert main.main(words) == 0
+    assert not (tmp_path / EXPERIMENT / LOCK).exists()
 
 
 def test_a_missing_pretraining_file_says_where_to_get_it(toy_corpus, tmp_path, capfd):
