@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+from itertools import accumulate
 from pathlib import Path
 
 from dataio.schema import UserError
@@ -19,6 +21,7 @@ META_KEYS = ("model", "checkpoint_sha256", "engine", "precision", "layer", "pool
 
 MOST_BYTES = 1 << 26  # of a JSON text
 MOST_YAML_BYTES = 1 << 18  # the reader of YAML is slow
+MOST_BRACKETS = 100  # open at once
 MOST_TEXT = 10_000  # characters of one text
 MOST_WHOLE = 1 << 63
 DEEPEST = 20
@@ -146,6 +149,15 @@ def parse_yaml(text: bytes, shape: Shape) -> object:
     return value
 
 
+def refuse_brackets(text: str) -> None:
+    """`Damaged` for a text of which a YAML reader would follow brackets, or keys of keys
+    (`? ? ? a`), without end: its time grows with the square of them, or doubles with each."""
+    ends = accumulate((c in "[{") - (c in "]}") for c in text)
+    nested = max(ends, default=0) > MOST_BRACKETS or re.search(r"(?:[?-]\s+){12}", text)
+    if len(text) > MOST_YAML_BYTES or nested:
+        raise Damaged(f"it is longer than {MOST_YAML_BYTES}, or nested too deep")
+
+
 def refuse_yaml_tricks(text: bytes) -> None:
     """`Damaged` for a text whose size, depth, aliases or merge keys could make it grow."""
     import yaml
@@ -154,6 +166,7 @@ def refuse_yaml_tricks(text: bytes) -> None:
         raise Damaged(f"it has {len(text)} bytes, more than {MOST_YAML_BYTES}")
     depth = 0
     try:
+        refuse_brackets(text.decode("utf-8-sig"))
         for event in yaml.parse(text.decode("utf-8-sig"), Loader=yaml.SafeLoader):
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML, YAMLError
 
+from dataio.checked import refuse_brackets
 from dataio.nearest import did_you_mean
 from dataio.schema import UserError
 from hparams.keys import HERE, MEANINGS, RECIPE, which_model
@@ -41,12 +42,14 @@ def read_yaml(path: Path) -> dict:
     if path.suffix.lower() not in YAML_SUFFIXES:  # a recording, where the YAML was forgotten
         raise UserError(f"{path} is no YAML file: {YAML_FIRST}")
     try:
-        tree = YAML().load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        refuse_brackets(text)
+        tree = YAML().load(text)
     except OSError as error:
         raise UserError(f"cannot read the YAML file {path}: {error.strerror}") from None
     except NO_YAML as error:
         line = getattr(getattr(error, "problem_mark", None), "line", -1) + 1
-        where, problem = f", line {line}" if line else "", getattr(error, "problem", "no text")
+        where, problem = f", line {line}" if line else "", getattr(error, "problem", str(error))
         raise UserError(f"{path}{where}: not valid YAML ({problem})") from None
     if not isinstance(tree, dict):
         raise UserError(f"{path} holds no `key: value` lines: expected a hyper-parameter file")
