@@ -129,7 +129,7 @@ class AudioHeader:
 
     @property
     def seconds(self) -> float:
-        return self.frames / self.sample_rate
+        return self.frames / self.sample_rate if self.sample_rate else 0.0
 
 
 class PartOfFile(io.RawIOBase):

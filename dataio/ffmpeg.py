@@ -45,6 +45,7 @@ _CHECKED = {"flac", "wavpack", "tta", "ape", "tak", "alac", "ac3", "eac3", "true
 # Streams of bare frames: a packet that does not decode holds all bytes up to the next that does.
 _BARE = {"mp3", "aac", "ac3", "eac3"}
 _TAGS = (b"TAG", b"ID3", b"APETAGEX")  # behind the sound of many a file
+_MOST_PLANES = 8  # PyAV takes those of a frame beyond from memory that is none of it, and dies
 _CHECK_EVERY = 1 << 20  # samples: whether there are too many of them
 _SLACK_SECONDS, _ROUNDING = 0.1, 0.002  # by which time stamps may jump, and lengths be rounded
 
@@ -196,6 +197,9 @@ def _words(error) -> str:
 
 def samples_of(path: str, frame) -> np.ndarray:
     """A decoded PyAV frame as (C, T) float32, integers scaled to [-1, 1)."""
+    if frame.format.is_planar and frame.layout.nb_channels > _MOST_PLANES:
+        reason = f"it has {frame.layout.nb_channels} channels, of its format 8 at most are read"
+        raise UnreadableAudio(path, reason)
     try:
         samples = frame.to_ndarray()  # (C, T) planar, (1, T * C) packed
     except ValueError as error:  # 64-bit integers

@@ -143,8 +143,15 @@ def _probe_by_kind(path: str, file: int, size: int) -> AudioHeader:
     return header
 
 
-def open_soundfile(path: str, part: Part | None = None) -> soundfile.SoundFile:
-    """The file, or a part of it, open in libsndfile, under a name of any bytes, UTF-8 or not."""
+def open_soundfile(
+    path: str, part: Part | None = None, *, by_number: bool = False
+) -> soundfile.SoundFile:
+    """The file, or a part of it, open in libsndfile, under a name of any bytes, UTF-8 or not.
+
+    by_number: through a descriptor, the object's `name`, that is closed with it.
+    """
+    if by_number:
+        return soundfile.SoundFile(os.open(path, os.O_RDONLY), closefd=True)
     return soundfile.SoundFile(os.fsencode(path) if part is None else PartOfFile(path, part))
 
 

@@ -6,6 +6,7 @@ not decode is left silent and named, with its second; what is behind it is read 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -27,7 +28,7 @@ from dataio.audio_file import (
     truncated,
 )  # fmt: skip
 from dataio.ffmpeg import decoded, open_ffmpeg
-from dataio.mpeg_audio import mp3_layout
+from dataio.mpeg_audio import mp3_layout, skip_id3
 from dataio.probe import (
     FFMPEG,
     FFMPEG_SEEK,
@@ -46,7 +47,7 @@ _PREROLL_SECONDS = 0.5
 _OGG_TAIL_SECONDS = 5.0
 _BLOCK_SAMPLES = 1 << 21  # of all channels; most files are one block
 _FRAMES_A_BLOCK = 64  # of FFmpeg's, which hold some hundred samples each
-_SEARCHED_BYTES = 1 << 20  # at a time, for a second file
+_BUFFERED_BYTES, _SEARCHED_BYTES = 1 << 14, 1 << 20  # before and behind where a second may begin
 _STEP_SAMPLES = 1 << 10  # in which the edges of damage are sought
 _PLAIN_STEPS = 64  # of it, before they double
 _MOST_STRETCHES = 100  # of damage, behind which a file is taken to end
@@ -118,15 +119,15 @@ def channel_mean(samples: np.ndarray) -> np.ndarray:
 def _soundfile_blocks(
     path: str, header: AudioHeader, start: int, stop: int, faults: Faults
 ) -> Blocks:
-    if header.encoding == "FLAC" and start == 0 and stop == header.frames:
-        _refuse_second_flac(path)
     for part, first, begin, end in _within_parts(header, start, stop):
         at = begin
         try:
-            with _open_at(path, part, begin) as sound:
+            with _open_at(path, part, begin, by_number=header.encoding == "FLAC") as sound:
                 for block in _read_on(sound, end - at):
-                    yield block
                     at += block.shape[1]
+                    if sound.format == "FLAC" and at == header.frames:
+                        _refuse_second_flac(path, sound)
+                    yield block
         except soundfile.LibsndfileError as error:
             yield from _past_damage(path, part, first, at, end, header, faults, error)
 
@@ -144,10 +145,11 @@ def _within_parts(
         first += frames
 
 
-def _open_at(path: str, part: Part | None, begin: int) -> soundfile.SoundFile:
-    """The file open at a sample; read up to it where the format (GSM 6.10) or libsndfile (FLAC
-    behind a large tag) cannot seek."""
-    sound = open_soundfile(path, part)
+def _open_at(path: str, part: Part | None, begin: int, *, by_number: bool) -> soundfile.SoundFile:
+    """The file open at a sample, by a descriptor of its own if `by_number`; read up to there where
+    the format (GSM 6.10) or libsndfile (FLAC behind a large tag) cannot seek.
+    """
+    sound = open_soundfile(path, part, by_number=by_number)
     if begin == 0:
         return sound
     seek_to = begin
@@ -159,7 +161,7 @@ def _open_at(path: str, part: Part | None, begin: int) -> soundfile.SoundFile:
         sound.seek(seek_to)
     except soundfile.LibsndfileError:
         sound.close()
-        sound, seek_to = open_soundfile(path, part), 0
+        sound, seek_to = open_soundfile(path, part, by_number=by_number), 0
     for _ in _read_on(sound, begin - seek_to):
         pass
     return sound
@@ -233,22 +235,16 @@ def _decodes_at(path: str, part: Part | None, at: int) -> bool:
         return False
 
 
-def _refuse_second_flac(path: str) -> None:
-    """Raises `UnreadableAudio` for joined FLAC files; libsndfile reads the first alone."""
-    marks = (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22")  # STREAMINFO, 34 bytes long, follows
-    seen = place = 0
-    tail = b""
-    with open(path, "rb", buffering=0) as file:
-        while data := file.read(_SEARCHED_BYTES):
-            data = tail + data
-            for mark in marks:
-                at = -1
-                while (at := data.find(mark, at + 1)) >= 0:
-                    seen += 1
-                    if seen > 1:
-                        raise UnreadableAudio(path, joined_words(place - len(tail) + at))
-            place += len(data) - len(tail)
-            tail = data[-len(marks[0]) + 1 :]
+def _refuse_second_flac(path: str, sound: soundfile.SoundFile) -> None:
+    """Raises `UnreadableAudio` for joined FLAC files; libsndfile, open at the first's end by its
+    descriptor, reads no further. It has taken a buffer's worth of bytes more at most.
+    """
+    end = os.lseek(sound.name, 0, os.SEEK_CUR)
+    start = max(skip_id3(os.pread(sound.name, 16, 0)) + 1, end - _BUFFERED_BYTES)  # not its own
+    data = os.pread(sound.name, end - start + _SEARCHED_BYTES, start)
+    for mark in (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22"):  # STREAMINFO, 34 bytes long, follows
+        if (at := data.find(mark)) >= 0:
+            raise UnreadableAudio(path, joined_words(start + at))
 
 
 def _ogg_blocks(path: str, header: AudioHeader, start: int, stop: int, faults: Faults) -> Blocks:

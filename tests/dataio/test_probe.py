@@ -6,6 +6,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -13,7 +14,8 @@ import pytest
 import soundfile
 
 from dataio.audio import load_waveform
-from dataio.audio_file import Faults, UnreadableAudio
+from dataio.audio_file import AudioHeader, Faults, UnreadableAudio
+from dataio.ffmpeg import samples_of
 from dataio.probe import probe
 from dataio.reading import blocks
 
@@ -202,6 +204,19 @@ def test_samples_that_no_array_can_hold_are_refused(wide_integers):
         load_waveform(wide_integers)
     with pytest.raises(UnreadableAudio, match="does not decode .*s64"):
         list(blocks(os.fspath(wide_integers), probe(wide_integers), faults=Faults()))
+
+
+def test_more_channels_than_pyav_can_hand_over_are_refused():
+    """A damaged AAC may be of 24; PyAV takes them from memory that is not the frame's, and dies."""
+    frame = SimpleNamespace(
+        format=SimpleNamespace(is_planar=True), layout=SimpleNamespace(nb_channels=24)
+    )
+    with pytest.raises(UnreadableAudio, match="it has 24 channels"):
+        samples_of("a.flv", frame)
+
+
+def test_a_header_without_a_rate_has_no_length():
+    assert AudioHeader(0, 0, 0, "AAC", 0).seconds == 0
 
 
 def test_a_rate_of_a_few_samples_a_second_is_a_damaged_header(tmp_path, signal):
