@@ -192,6 +192,15 @@ def test_what_is_optional_is_not_needed_by_the_core():
     assert "pyworld-prebuilt==" in locked and "pyworld==" not in locked  # pyworld has no wheels
 
 
+def test_docs_brings_its_packages_and_builds_the_manual_strictly(checkout):
+    environment = fake_environment(checkout / "active")
+    run = install(checkout, "docs", "--here", VIRTUAL_ENV=str(environment))
+    assert run.returncode == 0 and "the manual is site/index.html" in run.stderr
+    asked = (environment / "asked").read_text()
+    assert asked.index("--extra docs") < asked.index("-m mkdocs build")
+    assert "--quiet" not in asked.splitlines()[-1]  # with it, mkdocs' strictness counts nothing
+
+
 def test_the_lock_names_versions_and_no_place_to_get_them():
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     assert all("==" in line and "://" not in line for line in lines if line)
