@@ -9,6 +9,7 @@ import os
 import sys
 
 from dataio.command import run_command
+from dataio.schema import UserError
 
 CLEAN = (0, 3)  # statuses with which all processes of a run end together
 
@@ -48,6 +49,8 @@ def run(arguments: list[str]) -> int:
     hparams, run_options, resolved = load_hparams(
         yaml_path, options, objects=verb == TRAIN, needs_folders=VERBS[verb].needs_folders
     )
+    if verb != TRAIN and hparams["dry_run"]:
+        raise UserError(f"dry_run is for training: {verb} has no plan to show")
     if verb == TRAIN:
         from models.training.run import train
 

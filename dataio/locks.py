@@ -49,7 +49,7 @@ def sole_writer(path: str | os.PathLike) -> Iterator[None]:
         yield
         return
     make_folder(path.parent, for_file=path)
-    lock = path / LOCK if path.is_dir() else path.with_name(path.name + ".lock")
+    lock = lock_of(path)
     token = _acquire(lock, path)
     ended = threading.Event()
     beating = threading.Thread(target=_beat, args=(lock, token, ended), daemon=True)
@@ -61,6 +61,19 @@ def sole_writer(path: str | os.PathLike) -> Iterator[None]:
         beating.join()
         if _read(lock).get("token") == token:
             lock.unlink(missing_ok=True)
+
+
+def lock_of(path: Path) -> Path:
+    """The lock of a folder that is there, or of a file."""
+    return path / LOCK if path.is_dir() else path.with_name(path.name + ".lock")
+
+
+def refuse_second_writer(path: str | os.PathLike) -> None:
+    """UserError while another writer holds the lock of `path`; the lock is left alone."""
+    path = Path(path)
+    owner = _read(lock := lock_of(path))
+    if lock.exists() and _is_alive(owner, lock):
+        raise UserError(_refusal(owner, lock, path))
 
 
 def _acquire(lock: Path, path: Path) -> str:

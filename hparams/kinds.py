@@ -94,7 +94,8 @@ KINDS = {
         text(optional=True),
     ),
     **dict.fromkeys(
-        ("mask_padding", "checkpoint_activations", "use_da", "valid_augment", "allow_skipped"),
+        ("mask_padding", "checkpoint_activations", "use_da", "valid_augment", "allow_skipped",
+         "dry_run"),
         flag(),
     ),
     **dict.fromkeys(

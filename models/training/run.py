@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -15,7 +16,8 @@ import augment
 from dataio.batching import BatchPlan, scoring_batches
 from dataio.checked import Damaged, refuse_yaml_tricks
 from dataio.dataset import WaveformDataset
-from dataio.locks import LOCK, sole_writer
+from dataio.locks import LOCK, refuse_second_writer, sole_writer
+from dataio.output_paths import check_writable
 from dataio.protocol import ProtocolTable
 from dataio.schema import UserError
 from dataio.whole_files import NO_ROOM, make_folder
@@ -30,6 +32,7 @@ from models.training.first_weights import (
     refuse_other_weights,
 )
 from models.training.log import TrainLog, log_to, record_run
+from models.training.plan import newest_checkpoint, plan, show
 from models.training.stream import TrainStream
 from models.training.validation import ValidStream
 from models.training.whole_checkpoint import WholeCheckpointer
@@ -55,12 +58,33 @@ def train(hparams: dict, run_options: dict, resolved_yaml: str) -> int:
         folder /= "debug"  # apart from the records of the real run
     looked_at = world.is_main and not throwaway
     changes = changes_since_last_start(folder, hparams) if looked_at else []
+    if hparams["dry_run"]:
+        dry_run(folder, hparams, world, device)
+        return 0
     tables = open_protocols(hparams)
     with prepared_folder(folder, resolved_yaml, world, empty=throwaway):
         for change in changes:
             logger.warning("since this run was last started: %s", change)
         train_in(folder, hparams, {**run_options, "device": device}, tables, world)
     return 0
+
+
+def dry_run(folder: Path, hparams: dict, world: World, device: str) -> None:
+    """Check all that a run needs and print what it would do; UserError as the run itself."""
+    check_writable("output_folder", folder / "save" / "CKPT")
+    refuse_second_writer(folder)
+    with TemporaryDirectory(prefix="dry_run-") as scratch:  # for the tables, gone with it
+        tables = open_protocols(hparams | {"cache_folder": scratch})
+        stream = make_train_stream(hparams, tables[0], world, device)
+        make_valid_stream(hparams, tables[1], world, device)
+        resuming = newest_checkpoint(folder / "save")[0] is not None
+        detector, _ = initial_detector(hparams, resuming=resuming)
+        freeze_front_end(detector, hparams)
+        parameters = list(detector.parameters())
+        options = {"tables": tables, "stream": stream, "world": world}
+        rows = plan(hparams, folder=folder, parameters=parameters, **options)
+    if world.is_main:
+        show(rows)
 
 
 def train_in(

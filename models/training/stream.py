@@ -75,6 +75,11 @@ class TrainStream:
     def micro_per_step(self) -> int:
         return self.world.size * self.accumulation
 
+    @property
+    def steps_a_pass(self) -> int:
+        """Optimiser steps in a whole pass."""
+        return self._steps_of(len(self.plan))
+
     def ended_at(self, position: Position) -> bool:
         """Whether no pass is left at `position`."""
         return position.pass_index >= self.number_of_passes
@@ -96,7 +101,7 @@ class TrainStream:
         # The position may be no multiple of the step: another number of ranks may have left it.
         here = self._steps_of(len(self.plan) - self.position.micro)
         passes_to_come = self.number_of_passes - self.position.pass_index - 1
-        left = here + passes_to_come * self._steps_of(len(self.plan))
+        left = here + passes_to_come * self.steps_a_pass
         return min(self.max_steps, left) * self.accumulation
 
     def _steps_of(self, batches: int) -> int:

@@ -170,7 +170,12 @@ def load_counters(brain: Brain, path: Path, end_of_epoch: bool = True) -> None:
 
 def age(checkpoint: Checkpoint) -> tuple[int, float]:
     """Sorts checkpoints from old to new by training progress; a clock set back does not matter."""
-    return checkpoint.meta.get("optimizer_step", -1), checkpoint.meta.get("unixtime", 0.0)
+    return age_of(checkpoint.meta)
+
+
+def age_of(meta: dict) -> tuple[int, float]:
+    """`age` by what a checkpoint's CKPT.yaml says."""
+    return meta.get("optimizer_step", -1), meta.get("unixtime", 0.0)
 
 
 def free_name(path: Path) -> Path:

@@ -16,6 +16,7 @@ import pytest
 from support.drift_world import META, World
 from support.needs import find_chromium
 
+from dataio.locks import sole_writer
 from dataio.schema import COLUMNS
 from drift.__main__ import main
 
@@ -67,6 +68,14 @@ def run(folder, verb, first, *rest):
 
 def compare(folder, name, *rest):
     return run(folder, "compare", "ref.drift.npz", folder / f"{name}.npz", *rest)
+
+
+def test_two_fits_do_not_write_one_reference(folder, capsys):
+    output = folder / "locked.drift.npz"
+    with sole_writer(output):
+        assert run(folder, "fit", "ref.npz", "--output", output) == 2
+    assert "locked.drift.npz is being written by process" in capsys.readouterr().err
+    assert not output.exists() and not list(folder.glob("*.lock"))
 
 
 def test_fit_prints_what_windows_show_by_chance(folder, capsys):

@@ -16,6 +16,7 @@ import soundfile
 
 from dataio.audio import load_waveform
 from dataio.audio_file import Faults
+from dataio.locks import sole_writer
 from dataio.probe import probe
 from dataio.reading import blocks
 from dataio.schema import COLUMNS, SAMPLE_RATE
@@ -46,6 +47,15 @@ def test_an_unknown_folder_is_refused_by_name(protocols, write_audio):
     assert "unknown word 'extra' in AIShell3/extra/wav/SSB0002/b.wav" in err
     assert "Traceback" not in err
     assert not Path("out.csv").exists()
+
+
+def test_two_builds_do_not_write_one_file(protocols, write_audio):
+    write_audio(f"{AISHELL}/a.wav")
+    with sole_writer("out.csv"):
+        status, _, err = build(protocols, "AIShell3")
+        assert status == 2 and "out.csv is being written by process" in err
+    assert build(protocols, "AIShell3")[0] == 0
+    assert not list(Path().glob("*.lock"))
 
 
 def test_skip_unknown_counts_and_carries_nothing_over(protocols, write_audio):
