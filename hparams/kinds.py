@@ -83,7 +83,19 @@ def text(*, optional: bool = False) -> Kind:
     return Kind("a name or path", read, optional, verbatim=True)
 
 
+def part() -> Kind:
+    """A part of the detector or its training: a name, or a mapping of `name` and its options."""
+
+    def read(value: object) -> dict | None:
+        spec = {"name": value} if isinstance(value, str) else value
+        named = isinstance(spec, dict) and isinstance(spec.get("name"), str)
+        return spec if named else None
+
+    return Kind('a name, or "{name: NAME, option: value}"', read)
+
+
 KINDS = {
+    **dict.fromkeys(("head", "loss"), part()),
     **dict.fromkeys(
         ("exp_name", "data_folder", "ssl_weight_folder", "protocol_folder", "output_folder",
          "train_csv", "valid_csv", "test_csv", "score_path"),

@@ -34,6 +34,7 @@ from dataio.schema import UserError
 from models.detector import Detector, build_detector
 from models.front_ends.config import CONFIGS, FrontEndConfig, get_config
 from models.front_ends.interface import UNUSED
+from models.heads.catalogue import build_head
 from models.stored.names import PREFIX, detector_names
 from models.stored.pickle_records import QUOTED, quoted
 from models.stored.recognise import what_it_is
@@ -41,7 +42,6 @@ from models.stored.safetensors_file import is_safetensors, read_safetensors
 from models.stored.tensors import StoredTensor
 from models.stored.torch_file import is_torch_file, read_torch_file
 
-HEAD = ("proj_fc.weight", "proj_fc.bias")
 SAFETENSORS = "model.safetensors"
 EXPERIMENT_WEIGHTS = "ssl.ckpt"  # the detector inside a CKPT folder
 CKPT_META = (
@@ -76,7 +76,7 @@ class CheckpointInfo:
     @property
     def fills_head(self) -> bool:
         """Whether scores mean something yet: a pre-training file leaves the head random."""
-        return set(HEAD) <= set(self.filled)
+        return any(map(_of_head, self.filled))
 
     @cached_property
     def sha256(self) -> str:
@@ -101,6 +101,7 @@ def load_detector(
     *,
     engine: str = "native",
     mask_padding: bool = True,
+    head: Mapping[str, object] | None = None,
     overrides: Mapping[str, object] | None = None,
 ) -> tuple[Detector, CheckpointInfo]:
     """A detector in evaluation mode filled from `source`; weights are not initialised in vain.
@@ -109,14 +110,14 @@ def load_detector(
     memory-mapped. So the peak is the detector and at most one copy of the file's tensors. What the
     file does not hold (the head of a pre-training file, unused tensors) is initialised.
     """
-    options = dict(engine=engine, mask_padding=mask_padding, overrides=overrides)
+    options = dict(engine=engine, mask_padding=mask_padding, head=head, overrides=overrides)
     if engine != "native":  # fairseq's constructors compute with their weights
         detector = build_detector(model_name, **options)
         return detector.eval(), load_checkpoint(detector, source, model_name=model_name)
     state, kind, path = _read_source(source, model_name)
     with torch.device("meta"), _WithoutDraws():
         detector = build_detector(model_name, **options)
-    info = _fill(_materialised(detector), state, kind, path, model_name)
+    info = _fill(_materialised(detector, head), state, kind, path, model_name)
     return detector.eval(), info
 
 
@@ -252,7 +253,7 @@ def _read_file(path: Path) -> tuple[dict[str, object], str]:
     return detector_names(content)
 
 
-def _materialised(detector: Detector) -> Detector:
+def _materialised(detector: Detector, head: Mapping[str, object] | None) -> Detector:
     """Memory for a detector laid out on the meta device, with what a file may lack initialised."""
     # Not `to_empty`: it asks torch's compiler, sympy included, how to allocate like a meta tensor.
     for module in detector.modules():
@@ -261,7 +262,8 @@ def _materialised(detector: Detector) -> Detector:
             setattr(module, name, torch.nn.Parameter(memory, p.requires_grad))
         for name, buffer in module.named_buffers(recurse=False):
             setattr(module, name, torch.empty(buffer.shape, dtype=buffer.dtype))
-    detector.proj_fc.reset_parameters()
+    config = detector.config
+    detector.set_head(build_head(head or {}, width=config.embed_dim, layers=config.layers))
     with torch.no_grad():
         for name, parameter in detector.m_ssl.model.named_parameters():
             if name.startswith(UNUSED):
@@ -292,8 +294,8 @@ def _refuse_misfit(
 ) -> None:
     """UserError naming what is missing, unexpected or misshapen, and the model it looks like."""
     unused = tuple(PREFIX + name for name in UNUSED)
-    optional = HEAD if kind == "pretraining" else ()
-    needed = [name for name in own if not name.startswith(unused) and name not in optional]
+    headless = kind == "pretraining"
+    needed = [n for n in own if not n.startswith(unused) and not (headless and _of_head(n))]
     misshapen = [
         f"{name} {str(_shape(state[name]))[:QUOTED]} instead of {_shape(own[name])}"
         for name in own
@@ -312,8 +314,14 @@ def _refuse_misfit(
         )
 
 
+def _of_head(name: str) -> bool:
+    return not name.startswith(PREFIX)
+
+
 def _shape(tensor: object) -> tuple[int, ...] | str:
-    is_weight = isinstance(tensor, (Tensor, StoredTensor)) and tensor.dtype.is_floating_point
+    is_tensor = isinstance(tensor, (Tensor, StoredTensor))
+    # Scalars that are no floats: how many batches a batch norm has seen.
+    is_weight = is_tensor and (tensor.dtype.is_floating_point or not len(tensor.shape))
     return tuple(tensor.shape) if is_weight else "not a tensor of floats"
 
 

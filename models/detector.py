@@ -123,6 +123,11 @@ ENGINES: dict[str, Callable[[FrontEndConfig], FrontEnd]] = {
 }
 
 
+def detector_options(hparams: Mapping[str, object]) -> dict[str, object]:
+    """What the YAML says of a detector, for `build_detector` and `load_detector`."""
+    return {"engine": hparams["ssl_engine"], "head": hparams["head"]}
+
+
 def build_detector(
     model_name: str,
     *,

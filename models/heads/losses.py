@@ -11,14 +11,16 @@ Each gives a loss for each file, `(B,)`: the average belongs to the whole optimi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dataio.schema import FAKE, REAL
+from dataio.schema import FAKE, REAL, UserError
 
 STD_FLOOR = 1e-5  # added to the deviation of the rewards
 
@@ -49,6 +51,43 @@ def oc_softmax(
     c = logits[:, REAL] - logits[:, FAKE]
     beyond = torch.where(labels == REAL, real_margin - c, c - fake_margin)
     return F.softplus(alpha * beyond)
+
+
+LOSSES = {"cross_entropy": cross_entropy, "oc_softmax": oc_softmax}
+
+
+def build_loss(spec: Mapping[str, object], *, last: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """The loss `(logits, labels) -> (B,)` of a YAML's `loss`, for a head with that `last` layer.
+
+    UserError for a name or option that is not known, a value that does not fit, and a head whose
+    last layer belongs to another loss.
+    """
+    options = dict(spec)
+    name = options.pop("name", "cross_entropy")
+    if name not in LOSSES:
+        raise UserError(f"unknown loss {name!r}: choose one of {', '.join(LOSSES)}")
+    known = list(inspect.signature(LOSSES[name]).parameters)[2:]
+    for option, value in options.items():
+        if option not in known:
+            raise UserError(f"unknown option {option!r} of loss {name}: choose {', '.join(known)}")
+        _refuse_value(name, option, value)
+    if (name == "oc_softmax") != (last == "cosine"):
+        raise UserError(
+            f"loss {name} does not go with a head whose last layer is {last}: oc_softmax needs"
+            ' --head "{last: cosine}", and cosine needs oc_softmax'
+        )
+    return functools.partial(LOSSES[name], **options)
+
+
+def _refuse_value(name: str, option: str, value: object) -> None:
+    pair = option == "class_weights"
+    if pair and value is None:
+        return
+    numbers = list(value) if pair and isinstance(value, (list, tuple)) else [value]
+    sound = all(isinstance(n, (int, float)) and not isinstance(n, bool) and n >= 0 for n in numbers)
+    if not sound or len(numbers) != 1 + pair:
+        wanted = "two numbers, [fake, real]" if pair else "a number from 0 up"
+        raise UserError(f"loss {name}: {option} is {value!r}, expected {wanted}")
 
 
 class Draws(NamedTuple):

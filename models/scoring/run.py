@@ -27,8 +27,9 @@ from dataio.stopping import StopRequest
 from dataio.words import printable, tell
 from models import TOOLKIT_VERSION
 from models.checkpoints import CheckpointInfo, load_detector, sha256_of
-from models.detector import Detector
+from models.detector import Detector, detector_options
 from models.distributed import World, barrier, choose_device, gather_objects, join_world
+from models.heads.catalogue import DEFAULT
 from models.precision import autocast
 from models.scoring.files import write_results
 from models.scoring.journal import ScoreJournal
@@ -66,6 +67,7 @@ class Scorer:
             "model": self.hparams["model"],
             "checkpoint_sha256": self.checkpoint.sha256,
             "engine": self.hparams["ssl_engine"],
+            "head": self.hparams["head"]["name"],
             "precision": self.hparams["eval_precision"],
             "sample_rate": SAMPLE_RATE,
             "toolkit_version": TOOLKIT_VERSION,
@@ -81,9 +83,10 @@ def load_scorer(hparams: dict, run_options: dict, *, needs_head: bool = True) ->
         timeout_seconds=hparams["distributed_timeout"],
     )
     detector, info = load_detector(
-        hparams["model"], checkpoint_source(hparams), engine=hparams["ssl_engine"]
+        hparams["model"], checkpoint_source(hparams), **detector_options(hparams)
     )
-    if needs_head and not info.fills_head:
+    learned = hparams["head"]["name"] != DEFAULT  # what else than a mean the embedding takes
+    if (needs_head or learned) and not info.fills_head:
         raise UserError(
             f"{info.path} is a pre-training file, it has no detection head: give a detector"
             " checkpoint as --ckpt_path (`main.py analysis` writes this one's embeddings)"
@@ -125,7 +128,7 @@ def score_protocol(hparams: dict, run_options: dict, *, with_embeddings: bool) -
             f"{scorer.checkpoint.path} is a pre-training file and gives no scores, and {path} holds"
             " those of a detector: name another --score_path"
         )
-    width = scorer.detector.config.embed_dim if with_embeddings else 0
+    width = scorer.detector.classifier.embedding_width if with_embeddings else 0
     with open_journal(scorer, protocol_job(scorer, table), path, width) as journal:
         return score_into(journal, scorer, table, path, width)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from models.stored.pickle_records import quoted
 
 PREFIX = "m_ssl.model."  # of front-end tensors in a detector's state dict
-OWN = re.compile(r"(.*?)(?:m_ssl\.model\.|proj_fc\.)", re.DOTALL)
+OWN = re.compile(r"(|.*?\.)(?:m_ssl\.model\.|proj_fc\.|head\.)", re.DOTALL)
 # Where trainers put the state dict; a fairseq file has its front end in `model`.
 CONTAINERS = ("model", "state_dict", "model_state_dict")
 # Modules around the detector or a part of it, which say nothing of its weights: of data-parallel

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from speechbrain import Brain, Stage
 from speechbrain.utils.checkpoints import Checkpoint
 
@@ -25,6 +24,7 @@ from dataio.stopping import Stopped, StopRequest
 from models.detector import Detector
 from models.distributed import World, gather_objects, sum_over_ranks
 from models.heads.interface import HeadOutput
+from models.heads.losses import build_loss
 from models.precision import autocast
 from models.training.log import TrainLog
 from models.training.optimizer import (
@@ -80,6 +80,7 @@ class DetectorBrain(Brain):
         )
         self.detector, self.world, self.best = detector, world, best
         self.log, self.held = log, list(held)
+        self.loss = build_loss(hparams["loss"], last=hparams["head"].get("last", "linear"))
         best.checkpoints_dir = checkpointer.checkpoints_dir  # which `--debug` has just moved
         self.state = TrainState()
         self.stop = StopRequest(hparams["time_limit"])
@@ -124,7 +125,7 @@ class DetectorBrain(Brain):
     def compute_objectives(
         self, predictions: HeadOutput, batch: MicroBatch | WaveformBatch, stage: Stage
     ) -> torch.Tensor:
-        """Cross-entropy, class 1 = real, averaged over the rows of the whole optimiser step.
+        """The loss of the recipe, averaged over the rows of the whole optimiser step.
 
         The factor world x accumulation cancels DDP's mean over ranks and `fit_batch`'s over
         accumulated batches, which weigh batches, not rows.
@@ -135,7 +136,7 @@ class DetectorBrain(Brain):
         labels = batch.data.labels.to(self.device)
         if len(labels) == 0:
             return logits.sum() * 0
-        total = F.cross_entropy(logits, labels, reduction="sum")
+        total = self.loss(logits, labels).sum()
         self._step_loss += float(total.detach())
         self._step_rows += len(labels)
         self._step_seconds += batch.data.seconds

@@ -22,7 +22,7 @@ from dataio.protocol import ProtocolTable
 from dataio.schema import UserError
 from dataio.whole_files import NO_ROOM, make_folder
 from models.checkpoints import CheckpointInfo, load_detector
-from models.detector import Detector, build_detector
+from models.detector import Detector, build_detector, detector_options
 from models.distributed import World, backend_in_use, barrier, choose_device, join_world
 from models.front_ends.config import CONFIGS
 from models.training.brain import DetectorBrain
@@ -213,7 +213,7 @@ def initial_detector(hparams: dict, *, resuming: bool) -> tuple[Detector, Checkp
     import torch
 
     torch.manual_seed(hparams["seed"])
-    options = {"engine": hparams["ssl_engine"], "mask_padding": hparams["mask_padding"]}
+    options = {**detector_options(hparams), "mask_padding": hparams["mask_padding"]}
     model, source = hparams["model"], first_weights(hparams)
     if source is None and CONFIGS[model].pretraining_file is not None and not resuming:
         raise UserError(

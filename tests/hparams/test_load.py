@@ -300,3 +300,15 @@ def test_every_key_of_the_recipe_is_checked_by_somebody():
         "opt_class", "lr_schedule",
     }  # fmt: skip
     assert set(KINDS) | elsewhere == set(read_yaml(RECIPE))
+
+
+@pytest.mark.parametrize("text", ["mhfa", "{name: mhfa}"])
+def test_a_part_is_named_by_a_word_or_a_mapping(text):
+    hparams, *_ = load_hparams("hparams/w2v_tiny.yaml", ["--base_path=B", f"--head={text}"])
+    assert hparams["head"]["name"] == "mhfa"
+
+
+@pytest.mark.parametrize("text", ["3", "[mhfa]", "{name: 3}"])
+def test_a_part_that_is_neither_is_refused(text):
+    with pytest.raises(UserError, match="head is .*: expected a name, or"):
+        load_hparams("hparams/w2v_tiny.yaml", ["--base_path=B", f"--head={text}"])

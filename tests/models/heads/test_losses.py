@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.heads.losses import cross_entropy, draw, grpo, grpo_s, oc_softmax
+from dataio.schema import UserError
+from models.heads.losses import build_loss, cross_entropy, draw, grpo, grpo_s, oc_softmax
 
 LOGITS = torch.tensor([[0.3, -0.2], [1.5, 2.0], [-1.0, 0.4], [0.0, 0.9]], dtype=torch.float64)
 REFERENCE = torch.tensor([[0.1, 0.2], [1.0, 2.5], [0.0, 0.0], [0.4, -0.9]], dtype=torch.float64)
@@ -69,3 +70,19 @@ def test_draws_that_all_agree_with_their_labels_have_no_advantage():
     sure = torch.tensor([[50.0, -50.0], [-50.0, 50.0]])
     draws = draw(sure, torch.tensor([0, 1]), samples=8)
     assert draws.advantages.abs().max() == 0
+
+
+@pytest.mark.parametrize(
+    "spec, last, words",
+    [
+        ({"name": "focal"}, "linear", "unknown loss 'focal': choose one of cross_entropy"),
+        ({"gamma": 2}, "linear", "unknown option 'gamma' of loss cross_entropy"),
+        ({"class_weights": [1]}, "linear", "expected two numbers"),
+        ({"label_smoothing": True}, "linear", "expected a number from 0 up"),
+        ({"name": "oc_softmax"}, "linear", "oc_softmax does not go with a head"),
+        ({}, "cosine", "cross_entropy does not go with a head"),
+    ],
+)
+def test_a_loss_that_is_not_known_or_does_not_fit_is_refused(spec, last, words):
+    with pytest.raises(UserError, match=words):
+        build_loss(spec, last=last)

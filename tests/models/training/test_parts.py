@@ -1,0 +1,38 @@
+"""Training with other heads and losses: exact resume, and scores of what was trained."""
+
+import numpy as np
+import pytest
+import torch
+from support.training import killed_run, make_run, toy_arguments
+
+import main
+
+PARTS = {
+    "mhfa": ("{name: mhfa, heads: 4, compressed: 8}", "{label_smoothing: 0.1}"),
+    "nes2net": ("{name: nes2net, last: cosine}", "{name: oc_softmax, alpha: 10}"),
+    "aasist": ("{name: aasist}", "{class_weights: [0.1, 0.9]}"),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_run_with_another_head_resumes_exactly_and_scores(part, toy_corpus, tmp_path):
+    head, loss = PARTS[part]
+    states = []
+    for name in ("whole", "killed"):
+        options = {"base_path": tmp_path / name, "exp_name": part, "head": head, "loss": loss}
+        run = make_run(toy_corpus, tmp_path / name, **options)
+        if name == "killed":
+            killed_run(*run, at="validated")
+            run = make_run(toy_corpus, tmp_path / name, **options)
+        run[0].fit_stream(*run[1:])
+        states.append(run[0].detector.state_dict())
+    for left, right in zip(*(state.values() for state in states), strict=True):
+        assert torch.equal(left, right)
+    arguments = toy_arguments(toy_corpus, tmp_path / "whole", exp_name=part, head=head)
+    rows = ["analysis", "hparams/w2v_tiny.yaml", *arguments, "--num_workers=0"]
+    assert main.main(rows) == 0
+    (scores,) = (tmp_path / "whole").rglob("evaluation_score.npz")
+    with np.load(scores) as arrays:
+        assert arrays["embeddings"].shape[1] == run[0].detector.classifier.embedding_width
+        assert np.isfinite(arrays["logits"]).all()
+        assert f'"head": "{part}"' in str(arrays["meta"])
