@@ -54,6 +54,7 @@ def score_files(
         "max_batch_length": max_batch_length,
         "num_workers": num_workers,
         "prefetch_factor": 4,
+        "time_limit": None,
     }
     device = str(next(detector.parameters()).device)
     scorer = Scorer(detector, None, device, World(), options, show_bar=False)
@@ -61,7 +62,8 @@ def score_files(
     training = detector.training
     try:
         detector.eval()
-        run_batches(scorer, table, memory, done=memory.done(len(table)))
+        if (reason := run_batches(scorer, table, memory, done=memory.done(len(table)))) is not None:
+            raise KeyboardInterrupt(reason)  # half of the results would look like all
     finally:
         detector.train(training)
     logits, notes = memory.results(len(table))

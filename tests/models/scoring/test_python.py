@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import subprocess
 import sys
 
@@ -94,3 +95,15 @@ def test_importing_models_imports_no_torch():
     code = "import models, sys; print(sorted({'torch', 'numpy', 'pandas'} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert run.stdout == "[]\n"
+
+
+def test_an_interrupt_is_not_taken_for_the_end(recordings, detector, monkeypatch):
+    original = detector.forward
+
+    def interrupted(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return original(*arguments)
+
+    monkeypatch.setattr(detector, "forward", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        models.score_files(detector, ["recordings", "speech.wav"], max_batch_length=1)
