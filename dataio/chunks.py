@@ -50,6 +50,8 @@ def _riff(read: Read, size: int, *, order: str = "little", name=b"data", before=
         return None
     size_at, stated = chunk
     body = size_at + 4
+    if before < stated == size - body:  # as most files are: nothing behind the audio, and all there
+        return Layout(stated - before, stated - before, ())
     is_unstated = stated >= _UNSTATED and body + stated > size
     is_empty = stated <= before and _is_tiled(read, body + stated, size, order)
     patches = [(at, (size - start).to_bytes(4, order)) for at, start in ((4, 8), (size_at, body))

@@ -32,7 +32,7 @@ from dataio.audio_file import (
     truncated,
     unfinished,
 )  # fmt: skip
-from dataio.chunks import chunk_layout, mp4_fault
+from dataio.chunks import Layout, chunk_layout, mp4_fault
 from dataio.ffmpeg import (
     G722_SUFFIX,
     decoded,
@@ -136,8 +136,8 @@ def _probe_by_kind(path: str, file: int, size: int) -> AudioHeader:
         return _probe_ffmpeg(path)
     layout = chunk_layout(read, size)
     if layout is not None:
-        return _probe_chunks(path, layout, size)
-    header = _probe_any(path)
+        return _probe_chunks(path, layout, size, file)
+    header = _probe_any(path, open_as=file if head[:4] == b"fLaC" else None)
     if head[:4] == b"RIFF" and int.from_bytes(head[4:8], "little") > size:  # an avi
         return replace(header, faults=(*header.faults, cut_off(header.seconds)))
     return header
@@ -155,9 +155,14 @@ def open_soundfile(
     return soundfile.SoundFile(os.fsencode(path) if part is None else PartOfFile(path, part))
 
 
-def _probe_any(path: str, part: Part | None = None) -> AudioHeader:
-    """libsndfile's view of a file or a part of it, else FFmpeg's."""
+def _probe_any(path: str, part: Part | None = None, open_as: int | None = None) -> AudioHeader:
+    """libsndfile's view of a file or a part of it, else FFmpeg's; `open_as`: the file's
+    descriptor, where its content tells its kind and not its name.
+    """
     try:
+        if open_as is not None:
+            with soundfile.SoundFile(open_as, closefd=False) as sound:
+                return _sound_header(path, sound)
         with open_soundfile(path, part) as sound:
             return _sound_header(path, sound)
     except (soundfile.LibsndfileError, TypeError):  # TypeError: a .raw name
@@ -184,13 +189,13 @@ def _sound_words(container: str, subtype: str) -> tuple[str, int]:
     return ("FLAC", bits) if container == "FLAC" else (encoding, bits)
 
 
-def _probe_chunks(path: str, layout, size: int) -> AudioHeader:
+def _probe_chunks(path: str, layout: Layout, size: int, file: int) -> AudioHeader:
     """wav and its like: what the header states of its bytes against what is there."""
     if layout.joined_at is not None:
         raise UnreadableAudio(path, joined_words(layout.joined_at))
     is_whole = layout.stated is not None and layout.stated <= layout.there
     if is_whole or layout.there <= 0:
-        return _probe_any(path)
+        return _probe_any(path, open_as=file)
     part = Part(0, size, patches=layout.patches)
     header = _probe_any(path, part)
     if header.reader == SOUNDFILE and layout.patches:
