@@ -15,7 +15,7 @@ import numpy as np
 from dataio.checked import ANYTHING, NOTHING, NUMBER, TEXT, Damaged, check, read_json
 from dataio.schema import FAKE, REAL, UserError
 from metrics.rates import expit, logit
-from metrics.sweep import Sweep, pav_blocks, sweep
+from metrics.sweep import Sweep, as_sweep, pav_blocks
 
 FORMAT = "antideepfake-calibration-1"
 SHAPE = {  # of its JSON, besides the format
@@ -63,19 +63,18 @@ def fit_affine(scores: np.ndarray, labels: np.ndarray, prior: float = 0.5) -> Ca
     return Calibration("affine", float(weights[0]), offset, training_prior=prior)
 
 
-def fit_isotonic(scores: np.ndarray, labels: np.ndarray) -> Calibration:
+def fit_isotonic(scores, labels=None) -> Calibration:
     """The monotone map of least Cllr, with one imagined file of each class at both ends.
 
-    Without those the outer blocks would hold one class only and claim infinite evidence.
+    Without those the outer blocks would hold one class only and claim infinite evidence. They share
+    the lowest and the highest score, as ties do: a score has one value.
     """
-    points = sweep(scores, labels)
+    points = as_sweep(scores, labels)
     if not points.both_classes:
         raise ValueError("calibration needs both classes")
-    padded = Sweep(
-        np.concatenate([points.values[:1], points.values, points.values[-1:]]),
-        np.concatenate([[0], points.real + 1, [points.real[-1] + 2]]),
-        np.concatenate([[0], points.fake + 1, [points.fake[-1] + 2]]),
-    )
+    imagined = np.concatenate([[0], np.ones(len(points.values), dtype=np.int64)])
+    imagined[-1] += 1
+    padded = Sweep(points.values, points.real + imagined, points.fake + imagined)
     real, fake = pav_blocks(padded)
     ratio = np.log(real / padded.real[-1]) - np.log(fake / padded.fake[-1])
     # files up to the end of each block -> the scores it begins and ends with

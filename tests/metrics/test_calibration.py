@@ -20,6 +20,8 @@ from metrics.calibration import (
 from metrics.fusion import aligned, fit_fusion
 from metrics.rates import auc
 
+ASCENDING = np.array([1, 1, 0, 1, 0, 1, 1, 1, 0, 0, 1])  # its last block once sloped upwards
+
 
 def normals(rng, n_real=40_000, n_fake=10_000, distance=2.0):
     labels = np.repeat([1, 0], [n_real, n_fake])
@@ -73,6 +75,34 @@ def test_isotonic_map_nearly_reaches_min_cllr_and_never_falls(rng):
     assert costs.cllr(ratio, labels) == pytest.approx(costs.min_cllr(scores, labels), abs=0.005)
     assert (np.diff(fitted.log_likelihood_ratio(np.sort(scores))) >= 0).all()
     assert np.isfinite(fitted.log_likelihood_ratio(np.array([-1e9, 1e9]))).all()
+
+
+@pytest.mark.parametrize("n_real, n_fake", [(30, 30), (8, 200), (400, 15)])
+@pytest.mark.parametrize("decimals", [0, 1, 12])
+def test_isotonic_map_is_scikit_learns_with_the_same_imagined_files(rng, n_real, n_fake, decimals):
+    from sklearn.isotonic import IsotonicRegression
+
+    labels = np.repeat([1, 0], [n_real, n_fake])
+    scores = np.round(rng.normal(size=len(labels)) + labels, decimals)
+    ends = scores.min(), scores.max()
+    padded, marks = np.append(scores, [*ends, *ends]), np.append(labels, [1, 1, 0, 0])
+    weights = np.where(marks == 1, 1 / (n_real + 2), 1 / (n_fake + 2))
+    posterior = IsotonicRegression().fit(padded, marks, sample_weight=weights).predict(scores)
+    expected = np.log(posterior) - np.log1p(-posterior)
+    found = fit_isotonic(scores, labels).log_likelihood_ratio(scores)
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_isotonic_calibration_treats_both_ends_alike(seed):
+    """Classes swapped and scores negated: the same evidence for the other class."""
+    rng = np.random.default_rng(seed)
+    labels = np.append([0, 1], rng.integers(0, 2, 12)) if seed else ASCENDING
+    scores = np.arange(float(len(labels)))
+    found = fit_isotonic(scores, labels).log_likelihood_ratio(scores)
+    mirrored = fit_isotonic(-scores, 1 - labels).log_likelihood_ratio(-scores)
+    assert found == pytest.approx(-mirrored, abs=1e-12)
+    assert np.unique(np.round(found, 9)).size < len(scores)  # blocks are flat
 
 
 def test_separable_classes_give_finite_evidence_bounded_by_their_size():
