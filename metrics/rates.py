@@ -30,6 +30,10 @@ def eer(scores, labels=None) -> ErrorRate:
     At the first point of the ascending sweep where |FRR - FAR| is least, (FRR + FAR) / 2; the
     threshold is the highest rejected score. Ties are grouped: all-equal scores give 0.5.
 
+    Rates are compared in whole numbers. The packages compare them in floating point, so that of two
+    points equally near FRR = FAR rounding may choose the second: half a file, 1 / (2 n), apart, in
+    about 9 % of sets of 300 and 200 files; elsewhere, and without ties, the figures are the same.
+
     Swapping the classes and negating the scores leaves it unchanged but for one case: two points
     equally near FRR = FAR on either side of it, of which the first counts and the swap makes the
     other one first. They differ by half a file, 1 / (2 n): one fake above 4 of 8 real files has
