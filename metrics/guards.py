@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from metrics.rates import crossing_tie, eer, eer_interpolated
 from metrics.sweep import Sweep
 
-FEW_GROUPS = 40  # from here on intervals over groups cover about what they promise
 SLICES_NOTED = 5
 
 
@@ -49,20 +48,8 @@ def resampling_notes(name: str, points: Sweep, groups: Mapping[str, int], unit: 
         return []
     fewer = min(groups.values())
     return [
-        f"{name}: one threshold parts the classes, so there is no error to resample; the interval "
+        f"{name}: one threshold parts the classes, so no error was seen; the EER's interval "
         f"ends where {fewer} {unit}s of the smaller class without an error are still likely"
-    ]
-
-
-def few_groups(rows: Sequence[Mapping]) -> list[str]:
-    """One sentence about all rows of an evaluation whose classes have few groups."""
-    counts = [min(row["groups"].values()) for row in rows if {"groups", "intervals"} <= set(row)]
-    few = [count for count in counts if 1 < count < FEW_GROUPS]
-    if not few:
-        return []
-    return [
-        f"{len(few)} of {len(counts)} rows have fewer than {FEW_GROUPS} groups in a class (the "
-        f"fewest: {min(few)}): over so few, intervals are too narrow (coverage: docs/evaluation.md)"
     ]
 
 
@@ -75,4 +62,4 @@ def gathered(subsets: Sequence[Mapping], slices: Mapping[str, Mapping]) -> list[
     if len(noted) > SLICES_NOTED:
         left = len(noted) - SLICES_NOTED
         found.append(f"{left} more slices have such notes: `notes` of their rows in the JSON")
-    return found + few_groups([*subsets, *parts])
+    return found

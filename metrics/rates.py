@@ -108,7 +108,9 @@ def auc(scores, labels=None) -> float:
     # trapezoids in whole counts: exact below 2**53 pairs of files
     below = (points.fake[1:] + points.fake[:-1]).astype(np.float64)
     area = (np.diff(points.real) * below).sum() / 2  # no BLAS: its threads spin beside ours
-    return float(area / (float(points.real[-1]) * float(points.fake[-1])))
+    return min(
+        1.0, float(area / (float(points.real[-1]) * float(points.fake[-1])))
+    )  # weights round
 
 
 def confusion(scores, labels=None, *, threshold: float) -> dict[str, float]:

@@ -126,8 +126,6 @@ def requested(arguments: argparse.Namespace) -> Request:
     if arguments.seed < 0:
         raise UserError(f"--seed {arguments.seed} is negative: give 0 or a positive number")
     replicates = arguments.bootstrap
-    if replicates == 1:
-        raise UserError("--bootstrap 1: one resampling makes no interval; give 1000, or 0 for none")
     if replicates is None:
         wanted = arguments.by or arguments.against or arguments.report or arguments.plots
         replicates = 1000 if wanted or arguments.cluster else 0

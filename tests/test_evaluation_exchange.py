@@ -68,7 +68,7 @@ def test_own_and_foreign_file_of_one_system_give_the_same_figures(system, capsys
 
 
 def test_own_system_is_compared_with_anothers_by_file_name(system, capsys):
-    options = "--bootstrap", 20
+    options = "--bootstrap", 40
     status, out, _ = run(capsys, "own.csv", "--against", "theirs.txt", *options)
     assert status == 0 and "own.csv are matched by file name" in out.split("note: ")[1]
     compared = out.split("A = own.csv, B = theirs.txt")[1]
@@ -126,15 +126,15 @@ def unlabelled(source, target, every=1):
 
 def test_a_system_without_labels_is_compared_by_the_labels_of_the_other(system, capsys):
     unlabelled("own.csv", "u.csv")
-    plain = run(capsys, "own.csv", "--against", "own.csv", "--bootstrap", 20)
-    found = run(capsys, "own.csv", "--against", "u.csv", "--bootstrap", 20)
+    plain = run(capsys, "own.csv", "--against", "own.csv", "--bootstrap", 40)
+    found = run(capsys, "own.csv", "--against", "u.csv", "--bootstrap", 40)
     assert found[0] == 0 and found[1] == plain[1].replace("B = own.csv", "B = u.csv")
 
 
 def test_rows_without_a_label_do_not_stop_a_comparison(system, capsys):
     unlabelled("own.csv", "u.csv", every=10)
     for other in ("own.csv", "u.csv"):
-        status, out, _ = run(capsys, "u.csv", "--against", other, "--bootstrap", 20)
+        status, out, _ = run(capsys, "u.csv", "--against", other, "--bootstrap", 40)
         assert status == 0 and "30 rows of u.csv have no label and are left out" in out
 
 

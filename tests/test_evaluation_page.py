@@ -49,7 +49,7 @@ def report(tmp_path_factory):
             name = f"SUBSET{i % 3}-a_rather_long_file_name_without_any_spaces_{i:06d}"
             stream.write(f'{name},"[0.0, {score}]",{int(label)}\n')
     path = folder / "r.html"
-    assert evaluation.main([str(folder / "s.csv"), "--bootstrap", "20", "--report", str(path)]) == 0
+    assert evaluation.main([str(folder / "s.csv"), "--bootstrap", "40", "--report", str(path)]) == 0
     return path
 
 

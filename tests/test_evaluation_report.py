@@ -60,7 +60,7 @@ def report(tmp_path_factory):
         assert evaluation.main(["calibrate", "A_dev.csv", "--output", "cal.json"]) == 0
         options = ["--calibration", "cal.json", "--against", "B.csv", "--threshold_from"]
         options += ["A_dev.csv", "--protocol", "T.csv", "--by", "Attack", "Language"]
-        options += ["--cluster", "Speaker", "--bootstrap", "10", "--confidence", "0.925"]
+        options += ["--cluster", "Speaker", "--bootstrap", "40", "--confidence", "0.925"]
         files = ["--report", "r.html", "--json", "r.json"]
         assert evaluation.main(["A.csv", *options, *files]) == 0
     page = Page()

@@ -36,7 +36,7 @@ def write_protocol(ids, labels, attack):
 
 
 FILES = ["--json", "r.json", "--csv", "r.csv", "--markdown", "r.md", "--latex", "r.tex"]
-ASKED = ["--protocol", "t.csv", "--by", "Attack", "--against", "B.csv", "--bootstrap", "20"]
+ASKED = ["--protocol", "t.csv", "--by", "Attack", "--against", "B.csv", "--bootstrap", "40"]
 
 
 def test_slices_and_the_comparison_are_in_every_file(world, capsys):
@@ -112,9 +112,11 @@ def test_the_threshold_of_large_logits_is_given_as_a_score(world, capsys):
     assert figures["eer_threshold_score"] == pytest.approx(expected)
 
 
-def test_one_resampling_is_refused(world, capsys):
-    status, _, err = run(capsys, "A.csv", "--bootstrap", "1")
-    assert status == 2 and "one resampling makes no interval" in err
+@pytest.mark.parametrize("asked", [["1"], ["38"], ["200", "--confidence", "0.995"]])
+def test_too_few_resamplings_for_an_interval_are_refused(world, capsys, asked):
+    status, _, err = run(capsys, "A.csv", "--bootstrap", *asked)
+    assert status == 2 and f"{asked[0]} resamplings are too few for an interval" in err
+    assert "give 1000, or 0 for none" in err
 
 
 def test_a_newline_in_an_id_is_read_and_breaks_no_table(tmp_path, capsys, monkeypatch):

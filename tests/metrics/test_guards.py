@@ -34,14 +34,6 @@ def test_a_class_of_one_file_or_group_is_named():
     assert "one group holds all real and fake files" in note
 
 
-def test_few_groups_are_one_sentence_for_all_rows():
-    rows = [{"groups": {"real": 60, "fake": n}, "intervals": {}} for n in (1, 12, 40)]
-    rows.append({"groups": {"real": 2, "fake": 2}})  # without intervals
-    (note,) = guards.few_groups(rows)
-    assert note.startswith("1 of 3 rows have fewer than 40 groups") and "fewest: 12" in note
-    assert guards.few_groups(rows[:1]) == guards.few_groups([]) == []
-
-
 def test_notes_of_slices_are_told_up_to_a_few():
     slices = {"Attack": {"rows": [{"notes": [f"note {i}"]} for i in range(8)] + [{"notes": []}]}}
     found = guards.gathered([{"notes": ["of all"]}], slices)
