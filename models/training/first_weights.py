@@ -37,9 +37,9 @@ def record_first_weights(folder: Path, hparams: dict, info: CheckpointInfo | Non
 def refuse_other_weights(folder: Path, hparams: dict, former: object) -> None:
     """UserError where the run in `folder` began with other weights than those asked for now.
 
-    Compared by SHA-256, which is computed (2 s a GB, about) unless file, size and time are as they
-    were. Weights that are gone by now are taken for the same under the same name: they are not
-    needed any more. `former` is the name of a run whose folder has no record yet.
+    Compared by SHA-256 (0.6 s a GB where the processor knows it), which is computed unless file,
+    size and time are as they were. Weights that are gone by now are taken for the same under the
+    same name: they are not needed any more. `former` is that of a run without a record.
     """
     try:
         note = json.loads((folder / RECORD).read_text(encoding="utf-8"))
