@@ -62,7 +62,7 @@ def others(path: str, kind: str, model: str) -> torch.nn.Module:
         state = torch.load(path, map_location="cpu", mmap=kind == "zip", weights_only=True)
     with torch.device("meta"), checkpoints._WithoutDraws():
         detector = build_detector(model)
-    detector = checkpoints._materialised(detector)
+    detector = checkpoints._materialised(detector, None)
     own = detector.state_dict()
     with torch.no_grad():
         for name, tensor in state.items():

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import mmap
 import struct
-import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from dataio.checksum import crc32
 
 END = struct.Struct("<4s4H2LH")  # end of central directory record
 LOCATOR = struct.Struct("<4sLQL")  # zip64 end of central directory locator
@@ -73,7 +74,7 @@ def check_content(data: mmap.mmap, member: Member) -> None:
     if member.crc32 < 0:
         return
     with memoryview(data) as view, view[member.start : member.start + member.size] as content:
-        if zlib.crc32(content) != member.crc32:
+        if crc32(content) != member.crc32:
             raise ValueError("its content is damaged (a checksum is wrong): get the file again")
 
 

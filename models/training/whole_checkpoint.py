@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import shutil
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from speechbrain import Brain
 from speechbrain.utils.checkpoints import CKPT_PREFIX, Checkpoint, Checkpointer
 
 from dataio.checked import NUMBER_OR_NAN, WHOLE, read_json, read_yaml
+from dataio.checksum import crc32
 from dataio.schema import UserError
 from dataio.whole_files import write_text
 from dataio.words import shown
@@ -218,7 +218,7 @@ def crc32_of(path: Path, block: int = 1 << 24) -> int:
     value = 0
     with path.open("rb") as stream:
         while chunk := stream.read(block):
-            value = zlib.crc32(chunk, value)
+            value = crc32(chunk, value)
     return value
 
 
