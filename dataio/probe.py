@@ -171,8 +171,10 @@ def _probe_any(path: str, part: Part | None = None, open_as: int | None = None) 
 
 def _sound_header(path: str, sound: soundfile.SoundFile) -> AudioHeader:
     frames, reader = sound.frames, SOUNDFILE
-    if sound.format == "MP3" and (layout := mp3_layout(path)):
-        return _mp3_header(path, layout)
+    if sound.format == "MP3":
+        if layout := mp3_layout(path):
+            return _mp3_header(path, layout)
+        open_ffmpeg(path)[0].close()  # libsndfile finds frames of layer I in any bytes
     if sound.format == "RAW":  # taken by its name alone; .vox and .gsm have no header
         refuse_playlist(path)
         if sound.subtype == "ULAW":

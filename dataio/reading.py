@@ -171,7 +171,10 @@ def _read_on(sound: soundfile.SoundFile, count: int, size: int | None = None) ->
     """The next `count` samples in blocks of `size`; fewer where they end."""
     size = size or max(1, _BLOCK_SAMPLES // sound.channels)
     while count > 0:
-        samples = sound.read(min(count, size), dtype="float32")  # (T,) or (T, C)
+        try:
+            samples = sound.read(min(count, size), dtype="float32")  # (T,) or (T, C)
+        except ValueError:  # it stands behind its own end: frames were passed over
+            return
         if len(samples) == 0:
             return
         yield samples[None] if samples.ndim == 1 else samples.T

@@ -241,6 +241,20 @@ def test_a_text_is_no_sound_by_its_name(suffix, tmp_path):
         probe(tmp_path / f"a{suffix}")
 
 
+def test_bytes_in_which_libsndfile_finds_a_frame_of_layer_one_are_no_sound(tmp_path):
+    words = b"\xff\xff\x00\xff\xff\xff" + b"[" * 26 + b"\xff" * 8 + b"[" * 31
+    (tmp_path / "a.ogg").write_bytes(words + b"\xff\xff\x00\xff\xff\xff" + b"[" * 58)
+    with soundfile.SoundFile(tmp_path / "a.ogg") as sound:
+        assert sound.subtype == "MPEG_LAYER_I"
+    with pytest.raises(UnreadableAudio, match="neither libsndfile nor FFmpeg reads it"):
+        probe(tmp_path / "a.ogg")
+
+
+def test_mpeg_of_another_layer_is_read_still(write_audio):
+    path = write_audio("a.mp2", 2.0, 44_100, codec="mp2")
+    assert len(load_waveform(path)) == pytest.approx(32_000, abs=1600)
+
+
 def test_hours_of_silence_in_few_bytes_are_refused(tmp_path):
     """14 bytes a quarter of a second: FLAC of digital silence."""
     with soundfile.SoundFile(tmp_path / "a.flac", "w", 16_000, 1) as sound:
