@@ -36,9 +36,11 @@ def resample(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def resample_blocks(blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[np.ndarray]:
-    """As `resample` of the blocks (T,) put together, bit for bit, a few million samples at a time.
+    """As `resample` of the blocks (T,) put together, a few million samples at a time.
 
     An output block of `up` samples needs `width` inputs past either side of its `down` inputs.
+    No piece, the last one neither, is short: torch takes another convolution for those, and the
+    last bits would tell.
     """
     up, down, width = filter_shape(sample_rate)
     margin = math.ceil(width / down) * down
@@ -47,9 +49,9 @@ def resample_blocks(blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[
     for block in blocks:
         held.append(block)
         length += len(block)
-        if length < _AT_ONCE + 2 * margin + down:
+        if length < 2 * _AT_ONCE + 2 * margin + down:
             continue
-        together, ready = np.concatenate(held), (length - margin) // down * down
+        together, ready = np.concatenate(held), (length - _AT_ONCE - margin) // down * down
         yield resample(together, sample_rate)[done // down * up : ready // down * up]
         held, length, done = [together[ready - margin :]], length - ready + margin, margin
     if held:

@@ -26,6 +26,7 @@ MODULES = {
     "python -m protocols": "protocols.__main__",
     "python -m drift": "drift.__main__",
     "python -m augment": "augment.__main__",
+    "python -m models.heads": "models.heads.__main__",
 }
 OF_OTHERS = ("apt-get ", "source ", "uv ", ".venv/bin/", "cat ", "curl ")
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from dataio.schema import UserError
+from dataio.command import run_command
 
 BOUND = 1e-5  # relative to the largest number of an answer; float32 against float32
 
@@ -19,18 +19,18 @@ def main(arguments: list[str] | None = None) -> int:
     check.add_argument("files", nargs="+", type=Path, metavar="FILE.json")
     check.add_argument("--bound", type=float, default=BOUND, help="relative (default 1e-5)")
     options = parser.parse_args(arguments)
+    return run_command(lambda: computed_again(options.files, options.bound))
+
+
+def computed_again(files: list[Path], bound: float) -> int:
     from models.heads.known_answers import compare  # loads torch
 
     worst = 0.0
-    try:
-        for path in options.files:
-            for case, relative in compare(path):
-                print(f"{path.name}: {case}: {relative:.1e}")
-                worst = max(worst, relative)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return int(not worst <= options.bound)
+    for path in files:
+        for case, relative in compare(path):
+            print(f"{path.name}: {case}: {relative:.1e}")
+            worst = max(worst, relative)
+    return int(not worst <= bound)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Pieces equal the whole file's; resampling is torchaudio's; refusals name the file."""
 
 import math
+import subprocess
+import sys
 
 import av
 import numpy as np
@@ -11,7 +13,7 @@ import torchaudio
 
 from dataio.audio import load_waveform
 from dataio.probe import UnreadableAudio, probe
-from dataio.resampling import _resample_pointwise, filter_shape, resample
+from dataio.resampling import _resample_pointwise, filter_shape, resample, resample_blocks
 
 SECONDS = 12.3
 NO_PNS = {"options": {"aac_pns": "0"}}  # else the decoder fills bands with noise of its own
@@ -102,6 +104,38 @@ def test_the_number_of_threads_changes_no_bit(signal, rate):
     finally:
         torch.set_num_threads(before)
     assert len(set(outputs)) == 1
+
+
+@pytest.mark.parametrize("rate", [8000, 11_025, 22_050, 44_100, 48_000, 96_000, 44_101])
+def test_resampling_in_blocks_changes_no_bit(signal, monkeypatch, rate):
+    monkeypatch.setattr("dataio.resampling._AT_ONCE", 1 << 16)
+    samples = signal((5 << 16) / rate + 0.1, rate)[:, 0]
+    blocks = (samples[at : at + 20_001] for at in range(0, len(samples), 20_001))
+    pieces = list(resample_blocks(blocks, rate))
+    assert len(pieces) > 1
+    np.testing.assert_array_equal(np.concatenate(pieces), resample(samples, rate))
+
+
+@pytest.mark.slow
+def test_a_long_file_takes_the_memory_of_what_is_returned(tmp_path, signal):
+    """10 minutes of 48 kHz stereo: 230 MB as they are decoded, 38 MB as they are returned."""
+    minute = signal(60, 48_000, 2)
+    with soundfile.SoundFile(tmp_path / "a.flac", "w", 48_000, 2) as sound:
+        for _ in range(10):
+            sound.write(minute)
+    code = (
+        "import resource, sys, torch\n"
+        "from dataio.audio import load_waveform\n"
+        "load_waveform(sys.argv[1], max_seconds=30)\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "waveform = load_waveform(sys.argv[1])\n"
+        "print(len(waveform), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "a.flac")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    samples, kilobytes = map(int, done.stdout.split())
+    assert samples == 10 * 60 * 16_000
+    assert kilobytes < 4 * samples / 1024 + 150_000
 
 
 @pytest.mark.parametrize("rate", [8000, 22_050, 48_000])
