@@ -86,6 +86,8 @@ def _acquire(lock: Path, path: Path) -> str:
             return mine["token"]
         except CannotWrite as error:
             if not isinstance(error.__cause__, FileExistsError):
+                with contextlib.suppress(OSError):  # ours, made and not filled: the disk is full
+                    lock.unlink()
                 raise cannot_write(path, error.__cause__) from error
         owner = _read(lock)
         if _is_alive(owner, lock):
