@@ -213,11 +213,12 @@ def _download(hub_id: str, source: str) -> Path:
     try:
         return Path(hf_hub_download(hub_id, SAFETENSORS))
     # The bases of the hub's HTTP error: OSError, and the error of the HTTP client it is built on.
-    except (errors.HFValidationError, *errors.HfHubHTTPError.__bases__) as error:
+    # ValueError: an id or an answer of which the hub's package can make no place in its cache.
+    except (ValueError, *errors.HfHubHTTPError.__bases__) as error:
         reason = str(error).strip().splitlines()
         raise UserError(
             f"checkpoint {source} is no file or folder here and not to be had from the hub as "
-            f"{hub_id} ({reason[0] if reason else type(error).__name__}): {RELEASED}"
+            f"{hub_id} ({reason[0][:QUOTED] if reason else type(error).__name__}): {RELEASED}"
         ) from error
 
 

@@ -266,7 +266,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
-        self.send_header("X-Repo-Commit", "0123456789abcdef0123456789abcdef01234567")
+        self.send_header("X-Repo-Commit", "../../.." if "odd" in self.path else 10 * "abcd")
         self.end_headers()
         if with_body:
             self.wfile.write(body)
@@ -280,7 +280,8 @@ def hub(tmp_path, weights):
     """Run a line of Python whose hub is a server on loopback with one detector; its output."""
     body = safetensors.torch.save(weights)
     route = "/nii-yamagishilab/w2v-tiny-anti-deepfake/resolve/main/model.safetensors"
-    handler = type("Handler", (Hub,), {"files": {route: body}})
+    odd = "/someone/odd-answers/resolve/main/model.safetensors"
+    handler = type("Handler", (Hub,), {"files": {route: body, odd: body}})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     environment = {
@@ -305,20 +306,22 @@ from dataio.schema import UserError
 for source in ("w2v-tiny-anti-deepfake", "nii-yamagishilab/w2v-tiny-anti-deepfake"):
     module, info = load_detector("w2v_tiny", source)
     print(info.kind, float(module.proj_fc.weight.double().sum()))
-try:
-    load_detector("w2v_tiny", "someone/nothing-here")
-except UserError as error:
-    print(error)
+for source in ("someone/nothing-here", "someone/odd-answers"):
+    try:
+        load_detector("w2v_tiny", source)
+    except UserError as error:
+        print(error)
 """
 
 
 @pytest.mark.slow
 def test_a_hub_id_is_downloaded_and_one_that_does_not_exist_is_one_sentence(hub, weights):
     done = hub(HUB_SCRIPT)
-    *loaded, refusal = done.stdout.splitlines()
+    *loaded, refusal, odd = done.stdout.splitlines()
     total = float(weights["proj_fc.weight"].double().sum())
     assert loaded == [f"safetensors {total}"] * 2, done.stderr
     assert "someone/nothing-here is no file or folder here and not to be had" in refusal
+    assert "as someone/odd-answers (Invalid pointer path" in odd and done.returncode == 0
 
 
 def test_a_missing_file_says_where_to_get_it():
