@@ -20,7 +20,7 @@ SETS = 100
         ("files", ("normal", 20, 400, 0.02)),
         ("files", ("short", 300, 300, 0.2)),
         ("groups", (5, False, 0.5, False, 0.1)),
-        ("pairs", (30, 300, 0.02, 0.02, 0.8)),
+        ("pairs", (100, 1000, 0.002, 0.005, 0.8)),
     ],
 )
 def test_every_printed_interval_covers_the_truth(kind, case):
