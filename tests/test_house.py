@@ -98,6 +98,7 @@ def our_imports() -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.needs("git")
 def test_every_folder_of_code_has_its_floor():
     listed = subprocess.run(
         ["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=False

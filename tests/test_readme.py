@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 import soundfile
 import torch
 from support.corpus import make_corpus
@@ -40,6 +41,7 @@ def test_its_links_lead_somewhere():
         assert link.startswith("https://") or (README.parent / link).exists(), link
 
 
+@pytest.mark.needs("silero_vad")  # else a line says that there was no look for speech
 def test_its_scoring_commands_print_what_it_shows(tmp_path, monkeypatch, capsys):
     """On a tiny detector in place of the released one."""
     toy = make_corpus(tmp_path / "toy", train=0, valid=0, test=2) / "Data/Toy/test"

@@ -61,8 +61,12 @@ def proc() -> str:
     return "" if Path("/proc/self/task").is_dir() else "no /proc"
 
 
+def git() -> str:
+    return "" if shutil.which("git") else "git is not installed"
+
+
 KINDS: dict[str, Callable[[], str]] = {
-    kind.__name__: kind for kind in (speech, chromium, cuda, workers, root, namespaces, proc)
+    kind.__name__: kind for kind in (speech, chromium, cuda, workers, root, namespaces, proc, git)
 }
 
 
