@@ -19,4 +19,5 @@ def score_with(source: str) -> str:
 def train_from(source: str) -> str:
     """A detector to be trained."""
     wanted = {"seed": 1, "ssl_engine": "native", "mask_padding": True, "model": "w2v_tiny"}
+    wanted["head"] = {"name": "mean_linear"}
     return type(initial_detector({**wanted, "ckpt_path": source}, resuming=False)).__name__
