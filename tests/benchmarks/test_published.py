@@ -45,11 +45,11 @@ def test_without_a_checkout_nothing_is_claimed(monkeypatch, capsys):
 
 
 def test_the_training_commands_are_what_both_read(tmp_path):
-    arguments = training_speed.argparse.Namespace(device="cpu", batch_seconds=8.0)
+    arguments = training_speed.argparse.Namespace(device="cpu", batch_seconds=8.0, files=8)
     words = training_speed.training_words(tmp_path, "w2v_tiny", arguments)
-    _, yaml, *options = words(10, "a run")
+    _, yaml, *options = words(2, "a run")
     hparams, run_options, _ = load_hparams(yaml, options, objects=False)
-    assert (hparams["optimizer_step_limit"], run_options["device"]) == (10, "cpu")
+    assert (hparams["number_of_epochs"], run_options["device"]) == (2, "cpu")
     assert hparams["ckpt_path"].endswith("w2v_tiny.ckpt")
 
 
