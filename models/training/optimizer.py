@@ -12,6 +12,8 @@ from speechbrain.utils.optimizers import rm_vector_weight_decay
 from dataio.schema import UserError
 from models.detector import Detector
 
+ADAM_STATE = {"step", "exp_avg", "exp_avg_sq"}
+
 
 def make_optimizer(
     detector: Detector, opt_class: Callable, *, remove_vector_weight_decay: bool
@@ -62,3 +64,19 @@ def refuse_other_part(former: dict, now: dict, where: object) -> None:
         " does not fit: resume with the former setting, or start another run with --exp_name"
         " (its weights: --ckpt_path)"
     )
+
+
+def refuse_foreign_state(optimizer: torch.optim.Optimizer) -> None:
+    """ValueError for a state that would fail in the first step: torch only counts parameters."""
+    needed = ADAM_STATE if isinstance(optimizer, torch.optim.Adam) else set()
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            state = optimizer.state.get(parameter, {})
+            if state and not needed <= set(state):
+                raise ValueError("the state of a parameter lacks a tensor")
+            for value in state.values():
+                is_tensor = isinstance(value, torch.Tensor)
+                if is_tensor and value.shape not in (parameter.shape, torch.Size([])):
+                    raise ValueError("the state of a parameter has another shape")
+                if not is_tensor and not isinstance(value, (int, float)):
+                    raise ValueError("the state of a parameter is no number")

@@ -142,3 +142,25 @@ def test_a_strangers_checkpoint_to_go_on_from_is_refused_in_one_sentence(tmp_pat
     with pytest.raises(UserError, match="cannot go on from .*weight.ckpt"):
         fresh.load_checkpoint(fresh.newest_intact())
     assert not trap.exists()
+
+
+FOREIGN = {
+    "another shape": lambda state: state.update(exp_avg=torch.zeros(2, 3)),
+    "a tensor less": lambda state: state.pop("exp_avg_sq"),
+    "a word": lambda state: state.update(step="soon"),
+}
+
+
+@pytest.mark.parametrize("change", FOREIGN.values(), ids=FOREIGN)
+def test_an_optimisers_state_of_other_tensors_is_refused_before_a_step(change, tmp_path):
+    weight = torch.nn.Parameter(torch.arange(3.0))
+    optimizer = torch.optim.AdamW([weight])
+    weight.grad = torch.ones(3)
+    optimizer.step()
+    torch.save(optimizer.state_dict(), tmp_path / "sound.ckpt")
+    whole_checkpoint.load_state(torch.optim.AdamW([weight]), tmp_path / "sound.ckpt")
+    content = optimizer.state_dict()
+    change(content["state"][0])
+    torch.save(content, tmp_path / "foreign.ckpt")
+    with pytest.raises(UserError, match="cannot go on from .*foreign.ckpt"):
+        whole_checkpoint.load_state(torch.optim.AdamW([weight]), tmp_path / "foreign.ckpt")
