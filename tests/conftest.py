@@ -6,6 +6,14 @@ from support.needs import missing, must_be_there
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """`pytest -m gpu`: the tests that need a CUDA device."""
+    for item in items:
+        if any("cuda" in mark.args for mark in item.iter_markers("needs")):
+            item.add_marker("gpu")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
     for need in (need for mark in item.iter_markers("needs") for need in mark.args):
         if reason := missing(need):

@@ -1,4 +1,4 @@
-"""Losses of logits `(B, 2)` [fake, real] and labels `(B,)`, 1 real: `loss: {name: ...}`.
+"""Losses of logits `(B, 2)` [fake, real] and labels `(B,)`, 1 real.
 
 | function | source |
 |---|---|
@@ -6,7 +6,9 @@
 | `oc_softmax` | Zhang, Jiang, Duan, SPL 2021; for a head with `last: cosine` |
 | `grpo`, `grpo_s` | Wang, Ge, Yamagishi, INTERSPEECH 2026: rewards for drawn labels |
 
-Each gives a loss for each file, `(B,)`: the average belongs to the whole optimiser step.
+Each gives a loss for each file, `(B,)`: the average belongs to the whole optimiser step. A YAML's
+`loss: {name: ...}` names the first two (`LOSSES`); training has no place yet for the frozen copies
+that the last row compares with.
 """
 
 from __future__ import annotations
