@@ -45,23 +45,16 @@ def run(arguments: list[str]) -> int:
     from hparams.words import read_words
 
     words, options = split_words(arguments)
-    verb, yaml_path, files = read_words(words)
+    name, yaml_path, files = read_words(words)
+    verb = VERBS[name]
     hparams, run_options, resolved = load_hparams(
-        yaml_path, options, objects=verb == TRAIN, needs_folders=VERBS[verb].needs_folders
+        yaml_path, options, objects=name == TRAIN, needs_folders=verb.needs_folders
     )
-    if verb != TRAIN and hparams["dry_run"]:
-        raise UserError(f"dry_run is for training: {verb} has no plan to show")
-    if verb == TRAIN:
-        from models.training.run import train
-
-        return train(hparams, run_options, resolved)
-    if verb == "score":
-        from models.scoring.audio import score_audio
-
-        return score_audio(hparams, run_options, files)
-    from models.scoring.run import score_protocol
-
-    return score_protocol(hparams, run_options, with_embeddings=verb == "analysis")
+    if name == TRAIN:
+        return verb.function()(hparams, run_options, resolved)
+    if hparams["dry_run"]:
+        raise UserError(f"dry_run is for training: {name} has no plan to show")
+    return verb.function()(hparams, run_options, *([files] if verb.takes_files else []))
 
 
 def split_words(arguments: list[str]) -> tuple[list[str], list[str]]:

@@ -102,13 +102,15 @@ def merge(base: dict, layer: dict) -> None:
 
 
 def load_hparams(
-    yaml_path: str | Path,
+    yaml_path: str | Path | None,
     arguments: list[str],
     *,
     objects: bool = True,
     needs_folders: bool = True,
 ) -> tuple[dict, dict, str]:
     """Resolve the layers into `(hparams, run_options, resolved_yaml_text)`.
+
+    Without a `yaml_path` the recipe and the command line are all there is.
 
     With `objects=False` keys that construct Python objects (`!new:`, `!name:`) become None: scoring
     needs no optimiser and should not wait for its imports. Raises UserError for an unknown key, a
@@ -118,7 +120,7 @@ def load_hparams(
 
     tree, run_options = read_yaml(RECIPE), {}
     known = set(tree)
-    for where, layer in _layers(Path(yaml_path), parse_overrides(arguments)):
+    for where, layer in _layers(yaml_path, parse_overrides(arguments)):
         _refuse_unknown_keys(layer, known, where)
         layer = _one_interval(_named_precision(layer, where), where)
         merge(tree, {key: value for key, value in layer.items() if key in known})
@@ -143,7 +145,10 @@ def load_hparams(
     return hparams, run_options, resolved
 
 
-def _layers(yaml_path: Path, overrides: dict) -> list[tuple[str, dict]]:
+def _layers(yaml_path: str | Path | None, overrides: dict) -> list[tuple[str, dict]]:
+    if yaml_path is None:
+        return [("the command line", overrides)]
+    yaml_path = Path(yaml_path)
     own = read_yaml(yaml_path)
     model = overrides.get("model") or own.get("model")
     if not model:

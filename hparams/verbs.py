@@ -1,38 +1,58 @@
-"""The verbs of main.py: what each does and how it is written; their keys are in the recipe."""
+"""The verbs of main.py: what each does, how it is written and what runs it; their keys are in the
+recipe.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 
 TRAIN = "train"  # the form without a verb
 
 
 @dataclass(frozen=True)
 class Verb:
-    """`usage` follows `python main.py`; `needs_folders`: base_path has to be set."""
+    """`usage` follows `python main.py`; `runs` is "module:function", imported when it is called.
+
+    `needs_folders`: base_path has to be set; `takes_model`: the first word is a YAML or a model,
+    without it only the recipe's keys are read; `takes_files`: words follow, the function's last
+    argument.
+    """
 
     usage: str
     summary: str
+    runs: str
     needs_folders: bool = True
+    takes_model: bool = True
     takes_files: bool = False
+
+    def function(self) -> Callable[..., int]:
+        """Of (hparams, run_options) and, where the verb takes them, files; gives the status."""
+        module, _, name = self.runs.partition(":")
+        return getattr(import_module(module), name)
 
 
 VERBS = {
     TRAIN: Verb(
         "MODEL --base_path B [--exp_name E]",
         "post-train or fine-tune a detector; goes on where it was if the output folder exists",
+        "models.training.run:train",
     ),
     "inference": Verb(
         "inference MODEL --base_path B --test_csv T.csv [--ckpt_path C]",
         "score the rows of a protocol CSV",
+        "models.scoring.run:infer",
     ),
     "analysis": Verb(
         "analysis MODEL --base_path B --test_csv T.csv [--ckpt_path C]",
         "the same, and write embeddings, which drift reads",
+        "models.scoring.run:analyse",
     ),
     "score": Verb(
         "score MODEL FILE_OR_FOLDER ... --ckpt_path C [--output S.csv]",
         "verdicts on audio files, without protocol or labels",
+        "models.scoring.audio:score_audio",
         needs_folders=False,
         takes_files=True,
     ),

@@ -13,10 +13,15 @@ NO_VERB = "training has no verb: python main.py MODEL --base_path B"
 MODEL_FIRST = "MODEL is a YAML, or a name such as mms_300m"
 
 
-def read_words(words: list[str]) -> tuple[str, Path, list[str]]:
-    """The verb, its YAML file and the files after it; UserError where a word is none of these."""
+def read_words(words: list[str]) -> tuple[str, Path | None, list[str]]:
+    """The verb, its YAML file (None of a verb without a model) and the files after it.
+
+    UserError where a word is none of these.
+    """
     verb = words[0] if words and words[0] in VERBS and words[0] != TRAIN else TRAIN
     rest = words if verb == TRAIN else words[1:]
+    if not VERBS[verb].takes_model:
+        return verb, None, rest
     if not rest:
         raise UserError(f"no model given: python main.py {VERBS[verb].usage}; {MODEL_FIRST}")
     model, *files = rest

@@ -112,6 +112,16 @@ def checkpoint_source(hparams: dict) -> str | Path:
     return save.parent
 
 
+def infer(hparams: dict, run_options: dict) -> int:
+    """Scores of a protocol."""
+    return score_protocol(hparams, run_options, with_embeddings=False)
+
+
+def analyse(hparams: dict, run_options: dict) -> int:
+    """Scores and embeddings of a protocol."""
+    return score_protocol(hparams, run_options, with_embeddings=True)
+
+
 def score_protocol(hparams: dict, run_options: dict, *, with_embeddings: bool) -> int:
     """Score every row of `test_csv` into `score_path`; 3 when files could not be read."""
     path = checked_score_path(hparams)
