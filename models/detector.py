@@ -18,7 +18,7 @@ from models.front_ends.interface import FrontEnd, frame_lengths
 from models.front_ends.kernels import normalise_waveforms
 from models.front_ends.native import NativeFrontEnd
 from models.heads.catalogue import build_head
-from models.heads.interface import Head, HeadOutput
+from models.heads.interface import FrameOutput, Head, HeadOutput
 from models.heads.mean_linear import MeanLinear
 
 
@@ -53,11 +53,14 @@ class Detector(nn.Module):
         """The head, under whichever name the state dict has it."""
         return self._modules[self.head_name]
 
-    def forward(self, waveforms: Tensor, lengths: Tensor | None = None) -> HeadOutput:
+    def forward(
+        self, waveforms: Tensor, lengths: Tensor | None = None, *, with_frames: bool = False
+    ) -> HeadOutput | FrameOutput:
         """`waveforms` `(B, T)` of any level; `lengths` `(B,)` samples, None where all are T long.
 
         Files shorter than the receptive field are taken as followed by silence up to it. Keep
-        `lengths` on the CPU: whether anything is padded is decided there.
+        `lengths` on the CPU: whether anything is padded is decided there. `with_frames`: also each
+        frame's share of the logits, from the same pass of the front end.
         """
         waveforms, lengths, padded = _prepare(waveforms, lengths)
         masked = self.mask_padding and padded
@@ -65,7 +68,13 @@ class Detector(nn.Module):
         frames = self.m_ssl(waveforms, lengths if masked else None, layers)
         counts = self.frame_lengths(lengths) if masked else None
         with torch.autocast(frames.device.type, enabled=False):
-            return self.classifier(layers or [frames], counts)
+            output = self.classifier(layers or [frames], counts)
+            if not with_frames:
+                return output
+            shares = self.classifier.frame_logits(layers or [frames], counts)
+        if counts is None:
+            counts = torch.full(lengths.shape, frames.shape[1], device=lengths.device)
+        return FrameOutput(*output, shares, counts)
 
     @staticmethod
     def frame_lengths(lengths: Tensor) -> Tensor:

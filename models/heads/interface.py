@@ -6,6 +6,7 @@
 | `frame_lengths` | `(B,)` int64, or None | valid frames of each file; None: all are |
 | `logits` | `(B, 2)` | `[fake, real]`: the larger real - fake, the more likely real |
 | `embedding` | `(B, D')` | what the last linear layer sees |
+| `frame_logits` | `(B, F, 2)`, or None | shares of the logits: their mean over a file's frames |
 """
 
 from __future__ import annotations
@@ -16,12 +17,25 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from models.heads.pooling import pool_frames
+
 
 class HeadOutput(NamedTuple):
     """`logits` `(B, 2)` as `[fake, real]` and the `embedding` `(B, D')`, both float32."""
 
     logits: Tensor
     embedding: Tensor
+
+
+class FrameOutput(NamedTuple):
+    """`HeadOutput` with `frame_logits` `(B, F, 2)`, float32, of which the first `frame_lengths`
+    `(B,)` frames count; None where the head's logits are no mean over frames.
+    """
+
+    logits: Tensor
+    embedding: Tensor
+    frame_logits: Tensor | None
+    frame_lengths: Tensor
 
 
 class Head(nn.Module):
@@ -36,9 +50,23 @@ class Head(nn.Module):
     last = "linear"
     unused: tuple[str, ...] = ()
 
+    def frames(self, hidden: Sequence[Tensor], frame_lengths: Tensor | None) -> Tensor | None:
+        """`(B, F, D')` whose mean over time is the embedding, of a head that has such and whose
+        last layer is linear: logits = W mean_t(h_t) + b = mean_t(W h_t + b). Else None.
+        """
+        return None
+
     def embed(self, hidden: Sequence[Tensor], frame_lengths: Tensor | None) -> Tensor:
-        """`(B, D')` of the table above."""
-        raise NotImplementedError
+        """`(B, D')` of the table above; heads without `frames` say how."""
+        frames = self.frames(hidden, frame_lengths)
+        if frames is None:
+            raise NotImplementedError
+        return pool_frames(frames, frame_lengths)
+
+    def frame_logits(self, hidden: Sequence[Tensor], frame_lengths: Tensor | None) -> Tensor | None:
+        """`(B, F, 2)`, each frame's share of the file's logits; None where there are no shares."""
+        frames = self.frames(hidden, frame_lengths)
+        return None if frames is None else self.classify(frames.float())
 
     def classify(self, embedding: Tensor) -> Tensor:
         """Logits `(B, 2)`."""

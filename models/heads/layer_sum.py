@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.heads.interface import Head
-from models.heads.pooling import pool_frames, weigh_layers
+from models.heads.pooling import weigh_layers
 
 
 class LayerSum(Head):
@@ -21,5 +21,5 @@ class LayerSum(Head):
         self.weights = nn.Parameter(torch.zeros(layers + 1))
         self.linear = nn.Linear(width, 2)
 
-    def embed(self, hidden: Sequence[Tensor], frame_lengths: Tensor | None) -> Tensor:
-        return pool_frames(weigh_layers(hidden, self.weights), frame_lengths)
+    def frames(self, hidden: Sequence[Tensor], frame_lengths: Tensor | None) -> Tensor:
+        return weigh_layers(hidden, self.weights)

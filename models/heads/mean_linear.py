@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.heads.interface import Head, HeadOutput
-from models.heads.pooling import pool_frames
 
 
 class MeanLinear(nn.Linear, Head):
@@ -17,8 +16,8 @@ class MeanLinear(nn.Linear, Head):
     def __init__(self, width: int, layers: int) -> None:
         nn.Linear.__init__(self, width, 2)
 
-    def embed(self, hidden: Sequence[Tensor], frame_lengths: Tensor | None) -> Tensor:
-        return pool_frames(hidden[-1], frame_lengths)
+    def frames(self, hidden: Sequence[Tensor], frame_lengths: Tensor | None) -> Tensor:
+        return hidden[-1]
 
     def classify(self, embedding: Tensor) -> Tensor:
         return F.linear(embedding, self.weight.float(), self.bias.float())

@@ -57,6 +57,46 @@ def test_the_embedding_is_what_the_last_layer_sees(name, batch):
     torch.testing.assert_close(module.classifier.classify(output.embedding), output.logits)
 
 
+@pytest.mark.parametrize("model, engine", ENGINES)
+@pytest.mark.parametrize("name", ["mean_linear", "layer_sum", "sls_mean"])
+@torch.no_grad()
+def test_the_frames_shares_have_the_files_logits_as_their_mean(name, model, engine, batch):
+    module = build_detector(model, engine=engine, head=spec(name)).eval()
+    waveforms, lengths = batch(LENGTHS)
+    together = module(waveforms, lengths, with_frames=True)
+    plain = module(waveforms, lengths)
+    assert torch.equal(together.logits, plain.logits)
+    assert torch.equal(together.embedding, plain.embedding)
+    for row, length in enumerate(LENGTHS):
+        alone = module(waveforms[row : row + 1, :length], with_frames=True)
+        for output, at in ((alone, 0), (together, row)):
+            count = int(output.frame_lengths[at])
+            assert count == int(Detector.frame_lengths(lengths[row]))
+            mean = output.frame_logits[at, :count].mean(0)
+            torch.testing.assert_close(mean, output.logits[at], atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_without_masks_the_frames_of_padding_have_a_share(batch):
+    module = build_detector("w2v_tiny", mask_padding=False).eval()
+    output = module(*batch(LENGTHS), with_frames=True)
+    assert output.frame_lengths.tolist() == [output.frame_logits.shape[1]] * 4
+    torch.testing.assert_close(output.frame_logits.mean(1), output.logits, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", sorted({*HEADS} - {"mean_linear", "layer_sum", "sls_mean"}))
+@torch.no_grad()
+def test_a_head_that_is_no_mean_over_frames_has_no_shares(name, batch):
+    output = build_detector("w2v_tiny", head=spec(name)).eval()(*batch(LENGTHS), with_frames=True)
+    assert output.frame_logits is None and output.logits.shape == (4, 2)
+
+
+@torch.no_grad()
+def test_a_cosine_has_no_shares(batch):
+    module = build_detector("w2v_tiny", head={"last": "cosine"}).eval()
+    assert module(*batch(LENGTHS), with_frames=True).frame_logits is None
+
+
 @pytest.mark.needs("fairseq")
 @torch.no_grad()
 def test_the_engines_hand_over_the_same_layers(batch):
