@@ -128,6 +128,8 @@ KINDS = {
     **dict.fromkeys(
         ("weight_decay", "max_grad_norm", "ckpt_interval_minutes"), number(0, ends=True)
     ),
+    "head_lr": number(0, optional=True),
+    "head_weight_decay": number(0, optional=True, ends=True),
     "lr_decay": number(0, 1, ends=True),
     "max_valid_duration": number(0, optional=True),
     "min_duration": number(0, optional=True, ends=True),

@@ -22,12 +22,15 @@ from dataio.dataset import WaveformBatch
 from dataio.schema import UserError
 from dataio.stopping import Stopped, StopRequest
 from models.detector import Detector
-from models.distributed import World, gather_objects, sum_over_ranks
+from models.distributed import World, sum_over_ranks
 from models.heads.interface import HeadOutput
 from models.heads.losses import build_loss
 from models.precision import autocast
+from models.training.bad_files import BadFiles
 from models.training.log import TrainLog
 from models.training.optimizer import (
+    follow,
+    head_settings,
     make_optimizer,
     reapply,
     refuse_other_part,
@@ -94,7 +97,7 @@ class DetectorBrain(Brain):
         if self.scaler.is_enabled():
             checkpointer.add_recoverable("scaler", self.scaler, optional_load=True)
         best.add_recoverable("ssl", detector)
-        self._remarked: set[str] = set()  # files this rank has said something about
+        self.bad_files = BadFiles(limit=hparams["max_bad_files"])
         self._reset_step()
         self._validation = Validation(hparams["valid_csv"])
 
@@ -149,13 +152,9 @@ class DetectorBrain(Brain):
 
     def on_fit_batch_start(self, batch: MicroBatch, should_step: bool) -> None:
         self._step_planned = batch.step_rows
-        self._note_bad_files(batch.data)
+        self.bad_files.note(batch.data)
         if should_step:
-            schedule = self.hparams.lr_schedule
-            schedule.current_step = (
-                self.optimizer_step
-            )  # a function of the step, so no state of its own
-            schedule(self.optimizer)
+            follow(self.hparams.lr_schedule, self.optimizer, self.optimizer_step)
 
     def optimizers_step(self) -> None:
         """Clip and step, or skip the step for every rank when the loss of any was not finite.
@@ -169,7 +168,7 @@ class DetectorBrain(Brain):
                 self._step_rows,
                 self._step_seconds,
                 float(self._step_nonfinite),
-                len(self._step_bad) + len(self._step_remarks),
+                self.bad_files.pending,
                 float(self.stop.reason is not None),
                 float(self.world.is_main and self._interval_is_over()),
             ],
@@ -197,7 +196,7 @@ class DetectorBrain(Brain):
         self.optimizer_step += 1
         self._count_step(loss, int(rows), seconds, norm, finite=not nonfinite)
         if bad:
-            self._count_bad_files(self.state.bad_files, self.hparams.train_csv)
+            self.bad_files.count(self.state.bad_files, self.hparams.train_csv)
         self._reset_step()
 
     def _reset_step(self) -> None:
@@ -207,8 +206,7 @@ class DetectorBrain(Brain):
         self._step_planned = 0  # rows of all ranks, those that will not read included
         self._step_seconds = 0.0
         self._step_nonfinite = False
-        self._step_bad: dict[str, str] = {}
-        self._step_remarks: dict[str, str] = {}
+        self.bad_files.forget()
 
     def _hold_frozen_part(self) -> None:
         # Gradients are dropped rather than switched off: DDP must see the same parameters
@@ -243,32 +241,6 @@ class DetectorBrain(Brain):
             **scalars,
         )
 
-    def _note_bad_files(self, batch: WaveformBatch) -> None:
-        for bad in batch.bad:
-            self._step_bad[bad.id] = bad.reason
-        for _, name, words in batch.remarks:
-            if name not in self._remarked:
-                self._step_remarks[name] = words
-                self._remarked.add(name)
-
-    def _count_bad_files(self, known: dict[str, str], csv: str) -> None:
-        """Add the files of `csv` that failed on any rank to `known`; UserError past the limit."""
-        for found, remarks in gather_objects((self._step_bad, self._step_remarks)):
-            for name, words in remarks.items():
-                logger.warning("file %s of %s is used as it is: %s", name, csv, words)
-            for name, reason in found.items():
-                if name not in known:
-                    logger.warning("file %s of %s is left out: %s", name, csv, reason)
-                known[name] = reason
-        self._step_bad, self._step_remarks = {}, {}
-        if len(known) > self.hparams.max_bad_files:
-            name, reason = list(known.items())[-1]
-            raise UserError(
-                f"{len(known)} files of {csv} cannot be read (max_bad_files"
-                f" {self.hparams.max_bad_files}), the last one {name}: {reason};"
-                " run `python -m protocols check` on this CSV"
-            )
-
     def on_fit_batch_end(self, batch: MicroBatch, outputs, loss: torch.Tensor, should_step: bool):
         self.log.advance()
         if should_step:
@@ -282,6 +254,7 @@ class DetectorBrain(Brain):
             self.detector,
             self.opt_class,
             remove_vector_weight_decay=self.remove_vector_weight_decay,
+            head=head_settings(self.hparams),
         )
         self.optimizers_dict = {"opt_class": self.optimizer}
         self.checkpointer.add_recoverable("optimizer", self.optimizer)
@@ -377,7 +350,7 @@ class DetectorBrain(Brain):
         """As SpeechBrain's; a batch whose every file is unreadable has no loss."""
         if self.stop.reason is not None:  # each rank by itself: the state was saved as it began
             self._end()
-        self._note_bad_files(batch)
+        self.bad_files.note(batch)
         loss = super().evaluate_batch(batch, stage) if len(batch) else torch.zeros(())
         self.log.advance()
         return loss
@@ -398,7 +371,7 @@ class DetectorBrain(Brain):
     def _validate(self) -> None:
         """A row of the validation table, a `best` checkpoint if it is one, a `last` one."""
         state = self.state
-        self._count_bad_files(state.bad_valid_files, self.hparams.valid_csv)
+        self.bad_files.count(state.bad_valid_files, self.hparams.valid_csv)
         found = self._validation.result()
         lr = self.optimizer.param_groups[0]["lr"]
         better = state.close_stretch(found, optimizer_step=self.optimizer_step, lr=lr)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 
 import torch
 from speechbrain.utils.optimizers import rm_vector_weight_decay
@@ -16,12 +17,54 @@ ADAM_STATE = {"step", "exp_avg", "exp_avg_sq"}
 
 
 def make_optimizer(
-    detector: Detector, opt_class: Callable, *, remove_vector_weight_decay: bool
+    detector: Detector,
+    opt_class: Callable,
+    *,
+    remove_vector_weight_decay: bool,
+    head: Mapping[str, float] | None = None,
 ) -> torch.optim.Optimizer:
-    """`opt_class` over the parameters that train; norms and biases without decay when asked."""
+    """`opt_class` over the parameters that train; norms and biases without decay when asked.
+
+    `head` holds what is another for the head than for the front end (`head_settings`).
+    """
+    groups = [{"params": detector.detection_parameters()}]
     if remove_vector_weight_decay:
-        return opt_class(rm_vector_weight_decay(detector))
-    return opt_class(detector.detection_parameters())
+        groups = rm_vector_weight_decay(detector)
+    if head:
+        of_head = {id(parameter) for parameter in detector.classifier.parameters()}
+        groups = [
+            part
+            for number, group in enumerate(groups)
+            for part in _front_and_head({**group, "of": number}, of_head, head)
+        ]
+    return opt_class(groups)
+
+
+def head_settings(hparams: SimpleNamespace) -> dict[str, float]:
+    """The head's own `weight_decay` and `lr_scale`, its learning rate over the front end's."""
+    rate, decay = hparams.head_lr, hparams.head_weight_decay
+    own = {
+        "lr_scale": None if rate is None else rate / hparams.lr,
+        "weight_decay": decay,
+    }
+    return {name: value for name, value in own.items() if value is not None}
+
+
+def _front_and_head(group: dict, of_head: set[int], head: Mapping[str, float]) -> list[dict]:
+    """A group in two, each in the order of before; what it says itself holds for both."""
+    sides = ([], [])
+    for parameter in group["params"]:
+        sides[id(parameter) in of_head].append(parameter)
+    parts = ({**group, "params": sides[0]}, {**head, **group, "params": sides[1]})
+    return [part for part in parts if part["params"]]
+
+
+def follow(schedule: Callable, optimizer: torch.optim.Optimizer, step: int) -> None:
+    """The learning rates of `step`: a function of it, so that the schedule has no state."""
+    schedule.current_step = step
+    schedule(optimizer)
+    for group in optimizer.param_groups:
+        group["lr"] *= group.get("lr_scale", 1)
 
 
 def settings(optimizer: torch.optim.Optimizer) -> list[dict]:
@@ -44,7 +87,10 @@ def trained_part(optimizer: torch.optim.Optimizer, detector: Detector, options: 
     The state knows its parameters by their order alone, so another order of as many is as wrong.
     """
     names = {id(parameter): name for name, parameter in detector.named_parameters()}
-    order = [[names[id(p)] for p in group["params"]] for group in optimizer.param_groups]
+    groups: dict[int, list[str]] = {}  # front end and head apart or not: the order is the same
+    for number, group in enumerate(optimizer.param_groups):
+        groups.setdefault(group.get("of", number), []).extend(names[id(p)] for p in group["params"])
+    order = list(groups.values())
     kind = type(optimizer).__name__
     digest = hashlib.sha256(json.dumps([kind, order]).encode()).hexdigest()[:16]
     return {**options, "optimiser": kind, "parameters": digest}
@@ -64,6 +110,17 @@ def refuse_other_part(former: dict, now: dict, where: object) -> None:
         " does not fit: resume with the former setting, or start another run with --exp_name"
         " (its weights: --ckpt_path)"
     )
+
+
+def regrouped(optimizer: torch.optim.Optimizer, state: dict) -> dict:
+    """A saved state, in this run's groups where the former had front end and head otherwise."""
+    now, former = optimizer.state_dict()["param_groups"], state["param_groups"]
+    count, saved = (sum(len(group["params"]) for group in groups) for groups in (now, former))
+    if count != saved or len(now) == len(former):
+        return state
+    rate = former[0]["lr"] / former[0].get("lr_scale", 1)
+    moved = [{**group, "lr": rate * group.get("lr_scale", 1)} for group in now]
+    return {**state, "param_groups": moved}
 
 
 def refuse_foreign_state(optimizer: torch.optim.Optimizer) -> None:

@@ -26,7 +26,7 @@ from dataio.words import shown
 from models.checkpoints import read_ckpt_meta
 from models.distributed import World, barrier, gather_objects, is_lost_peer
 from models.stored.plain_state import read_state
-from models.training.optimizer import refuse_foreign_state
+from models.training.optimizer import refuse_foreign_state, regrouped
 
 logger = logging.getLogger(__name__)
 ANEW = "go on from another checkpoint, or start anew"
@@ -156,8 +156,9 @@ class WholeCheckpointer(Checkpointer):
 def load_state(obj: object, path: Path, end_of_epoch: bool = True) -> None:
     """Fill a module, an optimiser or a loss scale; UserError when the file does not fit it."""
     try:
-        obj.load_state_dict(read_state(Path(path)))
-        if isinstance(obj, torch.optim.Optimizer):
+        state, is_optimizer = read_state(Path(path)), isinstance(obj, torch.optim.Optimizer)
+        obj.load_state_dict(regrouped(obj, state) if is_optimizer else state)
+        if is_optimizer:
             refuse_foreign_state(obj)
     # Each of torch's classes fails in its own way at what it did not expect.
     except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
