@@ -30,13 +30,13 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from dataio.checked import ANYTHING, NOTHING, NUMBER, TEXT, WHOLE, read_yaml
+from dataio.pickle_records import QUOTED, quoted
 from dataio.schema import UserError
 from models.detector import Detector, build_detector
 from models.front_ends.config import CONFIGS, FrontEndConfig, get_config
 from models.front_ends.interface import UNUSED
 from models.heads.catalogue import build_head
 from models.stored.names import PREFIX, detector_names
-from models.stored.pickle_records import QUOTED, quoted
 from models.stored.recognise import what_it_is
 from models.stored.safetensors_file import is_safetensors, read_safetensors
 from models.stored.tensors import StoredTensor

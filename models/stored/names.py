@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
-from models.stored.pickle_records import quoted
+from dataio.pickle_records import quoted
 
 PREFIX = "m_ssl.model."  # of front-end tensors in a detector's state dict
 OWN = re.compile(r"(|.*?\.)(?:m_ssl\.model\.|proj_fc\.|head\.)", re.DOTALL)

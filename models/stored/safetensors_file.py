@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from models.stored.pickle_records import quoted
+from dataio.pickle_records import quoted
 from models.stored.tensors import StoredTensor, sizes
 
 MAX_HEADER = 32 << 20  # bytes; a thousand tensors take a tenth of a megabyte

@@ -3,7 +3,7 @@
     content = read_torch_file(path)    # dictionaries, lists, numbers, text, StoredTensor, Inert
     weight = content["model"]["encoder.layer_norm.weight"].read()
 
-Neither `torch.load` nor `pickle` takes part: see `models.stored.pickle_records`.
+Neither `torch.load` nor `pickle` takes part: see `dataio.pickle_records`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import mmap
 import sys
 from pathlib import Path
 
+from dataio.pickle_records import MAX_BYTES, Inert, read_pickle
 from models.stored import zip_archive
-from models.stored.pickle_records import MAX_BYTES, Inert, read_pickle
 from models.stored.tensors import (
     Storage,
     rebuild_parameter,

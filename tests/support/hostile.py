@@ -271,6 +271,42 @@ def playlist(rng: random.Random) -> bytes:
     return damaged(data, rng) if rng.random() < 0.5 else data
 
 
+SEGMENTS = (
+    "SPEAKER u1 1 0.3 0.5 <NA> <NA> spoof <NA> <NA>\n" * 2,
+    "u1 1.28 spoof 0.00-0.32-bonafide 0.32-1.28-spoof\nu2 2.0 bonafide 0.00-2.00-bonafide\n",
+    "u1 0.00-0.32-T/0.32-0.64-F 0\nu2 0.00-2.00-T 1\n", "0.0\t0.3\treal\n0.3\t0.6\tfake 0.9\n",
+    '{"u1": [0, 0, 1, 1], "u2": [0, 0]}', "[0, 1, 1]",
+)  # fmt: skip
+
+
+def segments(rng: random.Random) -> bytes:
+    """Labels of segments of which cells were changed, or bytes."""
+    sound = rng.choice(SEGMENTS)
+    if rng.random() < 0.4:
+        return damaged(sound.encode(), rng)
+    cells = [line.split(" ") for line in sound.splitlines()]
+    for _ in range(rng.choice([1, 2, 4])):
+        line = rng.choice(cells)
+        line[rng.randrange(len(line))] = rng.choice(
+            ["", "\t", "1e9", "0.5-0.2-F", *map(str, NASTY)]
+        )
+    return "\n".join(map(" ".join, cells)).encode("utf-8", "surrogatepass")
+
+
+def pickled_labels(rng: random.Random) -> bytes:
+    """The dictionary of PartialSpoof, damaged, of other things, or behind another header."""
+    values = [np.array(list("1100")), ["1", "0"], np.array([1, 0]), np.zeros(3), *NASTY]
+    labels = {f"u{n}": values[rng.randrange(3)] for n in range(3)}
+    if rng.random() < 0.5:
+        labels[rng.choice(["u1", "\x1b[2J", ""])] = rng.choice(values)
+    stream = io.BytesIO()
+    np.save(stream, np.array(labels, dtype=object), allow_pickle=True)
+    data = stream.getvalue()
+    if rng.random() < 0.3:
+        data = data[data.index(b"\x80") :]
+    return damaged(data, rng) if rng.random() < 0.8 else data
+
+
 READERS = "support.hostile_readers"
 KINDS: dict[str, Kind] = {
     "audio": Kind(sound_suffix, sound, "support.hostile_sound_readers:audio"),
@@ -284,6 +320,8 @@ KINDS: dict[str, Kind] = {
     "recipe": Kind(".yaml", recipe_text, f"{READERS}:recipe"),
     "scores": Kind(".csv", table(SCORES), f"{READERS}:scores"),
     "protocol": Kind(".csv", table(PROTOCOL), f"{READERS}:protocol"),
+    "segments": Kind(".txt", segments, f"{READERS}:segments"),
+    "pickled_labels": Kind("_0.16.npy", pickled_labels, f"{READERS}:segments"),
     "skipped": Kind(
         ".skipped",
         lambda rng: json_text({"row": 3, "kind": "error", "reason": "x"}, rng) + b"\n",

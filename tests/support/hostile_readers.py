@@ -86,3 +86,9 @@ def playlist(path: str) -> None:
     except UnreadableAudio as error:
         raise UserError(printable(error.reason)) from error
     raise AssertionError("a list of files was taken for a sound")
+
+
+def segments(path: str) -> None:
+    from dataio.segment_labels import read_segments
+
+    read_segments(path).find("u1")

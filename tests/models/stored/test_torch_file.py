@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.stored.pickle_records import Inert
+from dataio.pickle_records import Inert
 from models.stored.torch_file import LEGACY_START, is_torch_file, read_torch_file
 
 FORMATS = pytest.mark.parametrize("new_format", [True, False], ids=["zip", "legacy"])

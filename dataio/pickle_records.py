@@ -27,6 +27,14 @@ class Inert:
     origin: str
 
 
+class Stateful:
+    """What a builder may return to be given the state that a pickle sets on its object."""
+
+    def take(self, state: object) -> None:
+        """The state as it was read; ValueError for one that does not fit."""
+        raise NotImplementedError
+
+
 Builder = Callable[..., object]
 
 
@@ -39,18 +47,20 @@ def read_pickle(
     stream: io.BytesIO,
     builders: Mapping[str, Builder],
     persistent: Callable[[object], object] | None = None,
+    most_opcodes: int | None = None,
 ) -> object:
     """The value of the pickle at `stream`'s place, which is then the byte after it.
 
     `builders` make the values of calls by the dotted name called, from its arguments; `persistent`
-    makes those of persistent ids. ValueError for what is damaged, too long or no pickle.
+    makes those of persistent ids; `most_opcodes` in place of `MAX_OPCODES`. ValueError for what is
+    damaged, too long or no pickle.
     """
-    machine = _Machine(builders, persistent)
+    machine, most = _Machine(builders, persistent), most_opcodes or MAX_OPCODES
     start = stream.tell()
     try:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
-            if count >= MAX_OPCODES:
-                raise _Refusal(f"its pickle has more than {MAX_OPCODES} instructions")
+            if count >= most:
+                raise _Refusal(f"its pickle has more than {most} instructions")
             machine.step(opcode.name, argument)
         (value,) = machine.stack
         return value
@@ -223,8 +233,12 @@ class _Machine:
         self.stack.append(self.call(Inert(argument.replace(" ", ".", 1)), arguments))
 
     def BUILD(self, _) -> None:
-        self.stack.pop()  # the state of an object that is inert, or of a dictionary's attributes
-        self.stack[-1]  # noqa: B018 - there must be such an object
+        state = self.stack.pop()  # of an object that is mostly inert
+        if isinstance(self.stack[-1], Stateful):
+            try:
+                self.stack[-1].take(state)
+            except ValueError as error:
+                raise _Refusal(str(error)) from None
 
     def BINPERSID(self, _) -> None:
         self.PERSID(self.stack.pop())

@@ -6,8 +6,8 @@ import pickle
 
 import pytest
 
-from models.stored import pickle_records
-from models.stored.pickle_records import Inert, quoted, read_pickle
+from dataio import pickle_records
+from dataio.pickle_records import Inert, quoted, read_pickle
 
 PLAIN = {
     "a": [1, 255, 65536, 2**40, -(2**70), 0.5, True, False, None, "é\n", b"\xff", "x" * 300],
