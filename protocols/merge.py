@@ -68,7 +68,13 @@ def run(args: argparse.Namespace) -> int:
         balance=args.balance,
     )
     print(text_of(summary))
-    return 1 if any(summary[kind] for kind in REPORTED) else 0
+    found = any(summary[kind] for kind in REPORTED) or without_validation(summary)
+    return 1 if found else 0
+
+
+def without_validation(summary: dict) -> bool:
+    """Whether there is something to train on, and nothing to choose its checkpoint by."""
+    return summary["train"]["rows"] > 0 and summary["valid"]["rows"] == 0
 
 
 def published_lists(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -234,9 +240,9 @@ def text_of(summary: dict) -> str:
         )
     if summary["in_two_outputs"]:
         lines.append(f"{summary['in_two_outputs']} IDs are in two outputs: see {DUPLICATES}")
-    if summary["train"]["rows"] and not summary["valid"]["rows"]:
+    if without_validation(summary):
         lines.append(
-            "note: valid.csv holds no row, and training chooses its checkpoint by it: no training "
+            "valid.csv holds no row, and training chooses its checkpoint by it: no training "
             "database has a Proportion of valid; `python -m protocols split` draws some"
         )
     return "\n".join(lines).rstrip()

@@ -26,6 +26,8 @@ def data(tmp_path, write_audio, write_text):
         audio(f"{LA19}/ASVspoof2019_LA_train/flac/LA_T_{number}.flac", seed=number)
     protocol = "ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm.train.trn.txt"
     text(f"{LA19}/{protocol}", "s LA_T_1 - - bonafide\ns LA_T_2 - A01 spoof\n")
+    audio(f"{LA19}/ASVspoof2019_LA_dev/flac/LA_D_1.flac", seed=3)
+    text(f"{LA19}/{protocol}".replace("train.trn", "dev.trl"), "s LA_D_1 - - bonafide\n")
     audio("Data/ASVspoof2021-LA/ASVspoof2021_LA_eval/flac/LA_E_1.flac")
     text("keys/LA/CM/trial_metadata.txt", "s LA_E_1 alaw tx A09 spoof notrim eval\n")
     audio("Data/LibriTTS/dev-clean/1/2/1_2_3.wav")

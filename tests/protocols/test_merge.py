@@ -22,6 +22,9 @@ def row(utterance, label="real", seconds="1.0", path=None, proportion="-", speak
     return [cells[column] for column in COLUMNS]
 
 
+VALID = row("V-1", proportion="valid")  # without one, merge ends with 1
+
+
 def write(name, *rows, header=COLUMNS):
     with open(name, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -42,7 +45,7 @@ def merge(protocols, *arguments):
 
 def test_the_training_order_is_the_published_one(protocols):
     write("A.csv", *(row(f"A-{n}") for n in range(6)))
-    write("B.csv", *(row(f"B-{n}") for n in range(4)))
+    write("B.csv", *(row(f"B-{n}") for n in range(4)), VALID)
     status, *_ = merge(protocols, "--train", "A.csv", "B.csv")
     assert status == 0
     # numpy.random.RandomState(42).permutation(10), numpy 1.26: 8 1 5 0 7 2 9 4 3 6
@@ -87,7 +90,7 @@ def test_all_cells_stay_text(protocols):
 
 def test_rows_without_audio_are_dropped_and_counted(protocols):
     write("A.csv", row("A-1", seconds="7200.0"), row("A-2", seconds="-1", path=""),
-          row("A-3", seconds="0.0"), row("A-4", path=""), row("A-5", seconds="nan"))  # fmt: skip
+          row("A-3", seconds="0.0"), row("A-4", path=""), row("A-5", seconds="nan"), VALID)  # fmt: skip
     status, out, _, summary = merge(protocols, "--train", "A.csv")
     assert status == 0
     assert ids("train.csv") == ["A-1"]
@@ -97,7 +100,7 @@ def test_rows_without_audio_are_dropped_and_counted(protocols):
 
 def test_a_file_listed_twice_is_kept_once_across_files_too(protocols):
     write("A.csv", row("A-1"), row("A-1"), row("A-2"))
-    write("B.csv", row("A-2", path="$ROOT//A-2.wav"), row("B-1"))
+    write("B.csv", row("A-2", path="$ROOT//A-2.wav"), row("B-1"), VALID)
     status, out, _, summary = merge(protocols, "--train", "A.csv", "B.csv")
     assert status == 0
     assert sorted(ids("train.csv")) == ["A-1", "A-2", "B-1"]
@@ -196,7 +199,7 @@ def test_balance_and_limit_together(protocols):
 
 
 def test_with_no_lists_the_published_ones_are_taken(protocols):
-    write("LJSpeech.csv", row("LJ-1"))
+    write("LJSpeech.csv", row("LJ-1"), VALID)
     write("MLAAD_v5.csv", row("MLAAD-1", "fake"))
     write("In-the-Wild.csv", row("ItW-1"))
     write("WildSVDD.csv", row("WildSVDD-1"))  # in neither list
@@ -265,13 +268,15 @@ def test_a_subset_that_cannot_be_drawn_is_refused(option, value, protocols):
 
 def test_an_empty_validation_set_is_said(protocols):
     write("A.csv", row("A-1"), row("A-2", "fake"))
-    assert "note: valid.csv holds no row" in merge(protocols, "--train", "A.csv")[1]
+    status, out, *_ = merge(protocols, "--train", "A.csv")
+    assert (status, "valid.csv holds no row" in out) == (1, True)
     write("B.csv", row("B-1", proportion="valid"))
-    assert "note" not in merge(protocols, "--train", "A.csv", "B.csv")[1]
+    status, out, *_ = merge(protocols, "--train", "A.csv", "B.csv")
+    assert (status, "holds no row" in out) == (0, False)
 
 
 def test_two_merges_do_not_write_into_one_folder(protocols):
-    write("A.csv", row("a"), row("b", "fake"))
+    write("A.csv", row("a"), row("b", "fake"), VALID)
     Path("merged").mkdir()
     with sole_writer("merged"):
         status, _, err, _ = merge(protocols, "--train", "A.csv")
