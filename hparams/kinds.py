@@ -21,6 +21,7 @@ class Kind:
     optional: bool = False  # null is allowed
     verbatim: bool = False  # a word of the command line is taken as it is, not as YAML
     bare: bool = False  # `--key` alone means true
+    several: bool = False  # on the command line every word up to the next option belongs to it
 
 
 def flag() -> Kind:
@@ -83,6 +84,18 @@ def text(*, optional: bool = False) -> Kind:
     return Kind("a name or path", read, optional, verbatim=True)
 
 
+def several(says: str, choices: tuple[str, ...] = ()) -> Kind:
+    """A list of words, of `choices` if there are any; one word stands for a list of one."""
+
+    def read(value: object) -> list[str] | None:
+        words = value if isinstance(value, list) else [value]
+        known = all(isinstance(word, str) and word for word in words)
+        fits = known and (not choices or set(words) <= set(choices))
+        return list(dict.fromkeys(map(str, words))) or None if fits else None
+
+    return Kind(says, read, optional=True, verbatim=True, several=True)
+
+
 def part() -> Kind:
     """A part of the detector or its training: a name, or a mapping of `name` and its options."""
 
@@ -96,13 +109,16 @@ def part() -> Kind:
 
 KINDS = {
     **dict.fromkeys(("head", "loss"), part()),
+    "onnx": several("fp32, int8 or both", ("fp32", "int8")),
+    "scores": several("score files"),
     **dict.fromkeys(
         ("exp_name", "data_folder", "ssl_weight_folder", "protocol_folder", "output_folder",
          "train_csv", "valid_csv", "test_csv", "score_path"),
         text(),
     ),
     **dict.fromkeys(
-        ("model", "base_path", "cache_folder", "ckpt_path", "calibration", "output"),
+        ("model", "base_path", "cache_folder", "ckpt_path", "calibration", "output", "license",
+        , "push"),
         text(optional=True),
     ),
     **dict.fromkeys(

@@ -28,7 +28,7 @@ PRECISIONS = ("fp32", "bf16", "fp16")
 CHOICES = {
     "precision": PRECISIONS,
     "eval_precision": PRECISIONS,
-    "ssl_engine": ("native", "fairseq"),
+    "ssl_engine": ("native", "fairseq", "onnx"),
     "channels": ("mix", "each", "left", "right"),
     "augment_on": ("loader", "device"),
     "distributed_backend": ("nccl", "gloo", "mpi"),
@@ -70,9 +70,13 @@ def parse_overrides(arguments: list[str]) -> dict:
         key, equals, text = word[2:].partition("=")
         if not equals:
             text = rest.pop(0) if rest and not rest[0].startswith("--") else None
+        more = []
+        while key in KINDS and KINDS[key].several and rest and not rest[0].startswith("--"):
+            more.append(rest.pop(0))
         if key in overrides:
             raise UserError(f"--{key} is given twice: give it once")
-        overrides[key] = _value(key, text)
+        value = _value(key, text)
+        overrides[key] = [value, *more] if more else value
     return overrides
 
 

@@ -56,6 +56,20 @@ VERBS = {
         needs_folders=False,
         takes_files=True,
     ),
+    "export": Verb(
+        "export MODEL --ckpt_path C --output_folder O [--onnx fp32 int8]",
+        "hand a detector on: weights, card, self-test, transformers, ONNX",
+        "models.export.run:export",
+        needs_folders=False,
+    ),
+    "selftest": Verb(
+        "selftest FOLDER_OR_HUB_ID",
+        "compute an exported detector's own answers again, with every engine in its folder",
+        "models.export.selftest:selftest",
+        needs_folders=False,
+        takes_model=False,
+        takes_files=True,
+    ),
 }
 
 # What people type for a verb.
@@ -65,4 +79,6 @@ MEANINGS = {
     "inference": "eval evaluate evaluation test infer validate scoring",
     "analysis": "analyse analyze embed embedding embeddings extract features",
     "score": "predict detect classify verdict check",
+    "export": "convert onnx publish upload push share package",
+    "selftest": "self_test verify",
 }

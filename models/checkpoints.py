@@ -9,16 +9,18 @@
 | pretraining | a fairseq file whose `model` entry holds the front end | all but the head |
 | safetensors | `model.safetensors`: the file, its folder or a hub id | everything |
 | experiment | an experiment folder, its `save`, or one `CKPT+...` folder | everything |
+| onnx | a file of `main.py export`, its folder or hub id, with engine "onnx" | is the detector |
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import operator
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,6 +38,8 @@ from models.detector import Detector, build_detector
 from models.front_ends.config import CONFIGS, FrontEndConfig, get_config
 from models.front_ends.interface import UNUSED
 from models.heads.catalogue import build_head
+from models.onnx_detector import FILES as ONNX_FILES
+from models.onnx_detector import OnnxDetector
 from models.stored.names import PREFIX, detector_names
 from models.stored.recognise import what_it_is
 from models.stored.safetensors_file import is_safetensors, read_safetensors
@@ -66,12 +70,16 @@ class ResolvedCheckpoint(NamedTuple):
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """What was loaded: `kind` of the table above, the file, and the tensors it filled."""
+    """What was loaded: `kind` of the table above, the file, and the tensors it filled.
+
+    `made_of`: SHA-256 of the checkpoints that an exported file computes the same as.
+    """
 
     kind: str
     path: Path
     filled: tuple[str, ...]
     stamp: tuple[int, int]  # size and modification time (ns) when it was read
+    made_of: tuple[str, ...] = ()
 
     @property
     def fills_head(self) -> bool:
@@ -110,6 +118,8 @@ def load_detector(
     memory-mapped. So the peak is the detector and at most one copy of the file's tensors. What the
     file does not hold (the head of a pre-training file, unused tensors) is initialised.
     """
+    if engine == "onnx":
+        return _load_onnx(model_name, source, head)
     options = dict(engine=engine, mask_padding=mask_padding, head=head, overrides=overrides)
     if engine != "native":  # fairseq's constructors compute with their weights
         detector = build_detector(model_name, **options)
@@ -119,6 +129,29 @@ def load_detector(
         detector = build_detector(model_name, **options)
     info = _fill(_materialised(detector, head), state, kind, path, model_name)
     return detector.eval(), info
+
+
+def _load_onnx(
+    model_name: str, source: str | Path, head: Mapping[str, object] | None
+) -> tuple[OnnxDetector, CheckpointInfo]:
+    """An exported file as it is; of a folder or hub id float32's, where int8 is there as well."""
+    path = Path(source)
+    if not path.exists() and hub_id(str(source)):
+        path = fetch_folder(str(source), [f"{name}*" for name in ONNX_FILES])
+    if path.is_dir():
+        found = [path / name for name in ONNX_FILES if (path / name).is_file()]
+        if not found:
+            raise UserError(f"{source} holds no {' or '.join(ONNX_FILES)}: export with --onnx fp32")
+        path = found[0]
+    if not path.is_file():
+        raise UserError(
+            f"checkpoint {source} does not exist: `main.py export --onnx fp32` makes it"
+        )
+    stamp = _stamp(path)
+    detector = OnnxDetector(path)
+    detector.refuse_other(path, model_name, str(head["name"]) if head else None)
+    made_of = (str(detector.about.get(f"{which}_sha256")) for which in ("checkpoint", "weights"))
+    return detector.eval(), CheckpointInfo("onnx", path, (path.name,), stamp, tuple(made_of))
 
 
 class _WithoutDraws(TorchFunctionMode):
@@ -153,8 +186,8 @@ def resolve_checkpoint(source: str | Path, *, model_name: str | None = None) -> 
         return ResolvedCheckpoint(path, "file")
     if path.is_dir():
         return _resolve_folder(path)
-    if hub_id := _hub_id(str(source)):
-        return ResolvedCheckpoint(_download(hub_id, str(source)), "hub")
+    if hub_id(str(source)):
+        return ResolvedCheckpoint(_download(str(source)), "hub")
     raise UserError(f"checkpoint {source} does not exist: {_where_to_get(model_name)}")
 
 
@@ -194,7 +227,7 @@ def read_ckpt_meta(folder: Path) -> dict:
     return read_yaml(folder / "CKPT.yaml", CKPT_META, "move that folder away") or {}
 
 
-def _hub_id(source: str) -> str | None:
+def hub_id(source: str) -> str | None:
     """The hub repository that `source` may name: `owner/name`, or a released detector's name."""
     if re.fullmatch(r"[\w.-]+-anti-deepfake(-nda)?", source):
         return f"{HUB_OWNER}/{source}"
@@ -206,19 +239,39 @@ def _hub_id(source: str) -> str | None:
     return None
 
 
-def _download(hub_id: str, source: str) -> Path:
+def _download(source: str) -> Path:
     """`model.safetensors` of a hub repository, from the hub's local cache if it is there."""
-    from huggingface_hub import errors, hf_hub_download
+    from huggingface_hub import hf_hub_download
 
+    with _of_the_hub(source) as repository:
+        return Path(hf_hub_download(repository, SAFETENSORS))
+
+
+def fetch_folder(source: str, patterns: list[str] | None = None) -> Path:
+    """A hub repository's files, or those like `patterns`, in the hub's local cache."""
+    from huggingface_hub import snapshot_download
+
+    with _of_the_hub(source) as repository:
+        return Path(snapshot_download(repository, allow_patterns=patterns))
+
+
+@contextlib.contextmanager
+def _of_the_hub(source: str) -> Iterator[str]:
+    """The repository that `source` names; what the hub says of it as one sentence."""
+    from huggingface_hub import errors
+
+    repository = hub_id(source)
+    if repository is None:
+        raise UserError(f"{source} is no file or folder here, and no hub id (owner/name)")
     try:
-        return Path(hf_hub_download(hub_id, SAFETENSORS))
+        yield repository
     # The bases of the hub's HTTP error: OSError, and the error of the HTTP client it is built on.
     # ValueError: an id or an answer of which the hub's package can make no place in its cache.
     except (ValueError, *errors.HfHubHTTPError.__bases__) as error:
         reason = str(error).strip().splitlines()
         raise UserError(
             f"checkpoint {source} is no file or folder here and not to be had from the hub as "
-            f"{hub_id} ({reason[0][:QUOTED] if reason else type(error).__name__}): {RELEASED}"
+            f"{repository} ({reason[0][:QUOTED] if reason else type(error).__name__}): {RELEASED}"
         ) from error
 
 
@@ -247,7 +300,10 @@ def _read_file(path: Path) -> tuple[dict[str, object], str]:
     if is_safetensors(path):
         return detector_names(read_safetensors(path))[0], "safetensors"
     if not is_torch_file(path):
-        raise UserError(f"{path} is no checkpoint: {what_it_is(path)}")
+        what = what_it_is(path)
+        if path.suffix == ".onnx":
+            what = "an ONNX file is run by --ssl_engine onnx"
+        raise UserError(f"{path} is no checkpoint: {what}")
     content = read_torch_file(path)
     if not isinstance(content, dict):
         raise UserError(f"checkpoint {path} holds no dictionary of tensors")

@@ -31,12 +31,17 @@ class Detector(nn.Module):
     """
 
     receptive_field = RECEPTIVE_FIELD
+    precision: str | None = None  # as its caller's autocast has it
 
     def __init__(self, front_end: FrontEnd, head: Head, *, mask_padding: bool = True) -> None:
         super().__init__()
         self.m_ssl = front_end
         self.mask_padding = mask_padding
         self.set_head(head)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
 
     @property
     def config(self) -> FrontEndConfig:
@@ -151,6 +156,10 @@ def build_detector(
     `overrides` changes fields of the model's `FrontEndConfig`, such as `layerdrop`. UserError for
     an unknown model, engine, head or field, and for a missing fairseq package.
     """
+    if engine == "onnx":
+        raise UserError(
+            "ssl_engine onnx runs exported detectors: it has no weights to train or fill"
+        )
     if engine not in ENGINES:
         raise UserError(f"unknown ssl_engine {engine!r}: choose one of {', '.join(ENGINES)}")
     config = get_config(model_name).with_overrides(**(overrides or {}))

@@ -68,6 +68,7 @@ def _onednn(x: Tensor) -> bool:
         and x.dtype == torch.float32
         and torch.backends.mkldnn.is_available()
         and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_exporting()
     )
 
 
@@ -116,7 +117,23 @@ def strided_conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) ->
     return _convolve(x, weight, bias, stride)
 
 
+def sliding_windows(x: Tensor, kernel: int, stride: int) -> Tensor:
+    """Windows of `(B, T)` or `(B, T, C)` over time: `(B, F, K)` or `(B, F, K, C)`.
+
+    For another runtime they are gathered, which all of them can.
+    """
+    if not torch.compiler.is_exporting():
+        windows = x.unfold(1, kernel, stride)
+        return (windows if x.ndim == 2 else windows.transpose(2, 3)).contiguous()
+    count = (x.shape[1] - kernel) // stride + 1
+    index = stride * torch.arange(count)[:, None] + torch.arange(kernel)
+    return x.index_select(1, index.flatten()).unflatten(1, (count, kernel))
+
+
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
+    if torch.compiler.is_exporting():  # a product, which gains from int8 where a convolution loses
+        windows = sliding_windows(x, weight.shape[-1], stride).flatten(2)
+        return F.linear(windows, weight.transpose(1, 2).flatten(1), bias)
     columns = x.transpose(1, 2).unsqueeze(2)  # (B, C, 1, F), channels-last in memory
     out = F.conv2d(columns, weight.unsqueeze(2), bias, stride=(1, stride))
     return out.squeeze(2).transpose(1, 2)
@@ -182,7 +199,7 @@ def time_normalised_conv_gelu(
     in float64 because w' Cov w of a nearly constant output is a small difference of large terms.
     """
     kernel = conv_weight.shape[-1]
-    windows = waveforms.unfold(1, kernel, stride).contiguous()  # (B, F, K)
+    windows = sliding_windows(waveforms, kernel, stride)  # (B, F, K)
     valid = valid_mask(frame_lengths, windows.shape[1])[:, :, None]
     with torch.autocast(waveforms.device.type, enabled=False):
         count = frame_lengths[:, None].double()

@@ -25,6 +25,7 @@ from models.front_ends.kernels import (
     gelu,
     linear,
     linear_gelu,
+    sliding_windows,
     strided_conv,
     time_normalised_conv_gelu,
     valid_mask,
@@ -149,8 +150,8 @@ class ConvLayer(nn.Module):
                 frame_lengths=frame_lengths(lengths, CONV_KERNELS[:1]),
             )
         if x.ndim == 2:
-            windows = x.unfold(1, conv.weight.shape[-1], self.stride)
-            x = linear(windows.contiguous(), conv.weight[:, 0], conv.bias)
+            windows = sliding_windows(x, conv.weight.shape[-1], self.stride)
+            x = linear(windows, conv.weight[:, 0], conv.bias)
         else:
             x = strided_conv(x, conv.weight, conv.bias, self.stride)
         if self.channel_norm:
@@ -232,7 +233,7 @@ class PositionalConv(nn.Module):
 
     def weight(self) -> Tensor:
         """`(D, D / groups, K)`; kept between forwards for as long as its parameters stand."""
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or torch.compiler.is_exporting():
             return torch._weight_norm(self.weight_v, self.weight_g, 2)
         pair = (self.weight_v, self.weight_g)
         key = tuple((p.data_ptr(), p._version, p.device, p.dtype) for p in pair)

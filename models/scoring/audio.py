@@ -189,7 +189,7 @@ def check_calibration(hparams: dict, scorer: Scorer) -> None:
     wanted = load_calibration(hparams["calibration"]).checkpoint_sha256
     if wanted is None:
         tell(f"warning: {hparams['calibration']} does not say for which checkpoint")
-    elif wanted != scorer.checkpoint.sha256:
+    elif wanted not in (scorer.checkpoint.sha256, *scorer.checkpoint.made_of):
         raise UserError(
             f"{hparams['calibration']} was fitted on another checkpoint ({wanted[:12]}...) than"
             f" {scorer.checkpoint.path}: calibrate again with this one's scores"

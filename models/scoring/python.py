@@ -56,7 +56,7 @@ def score_files(
         "prefetch_factor": 4,
         "time_limit": None,
     }
-    device = str(next(detector.parameters()).device)
+    device = str(detector.device)
     scorer = Scorer(detector, None, device, World(), options, show_bar=False)
     memory = Memory(len(table))
     training = detector.training

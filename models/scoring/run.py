@@ -68,7 +68,7 @@ class Scorer:
             "checkpoint_sha256": self.checkpoint.sha256,
             "engine": self.hparams["ssl_engine"],
             "head": self.hparams["head"]["name"],
-            "precision": self.hparams["eval_precision"],
+            "precision": self.detector.precision or self.hparams["eval_precision"],
             "sample_rate": SAMPLE_RATE,
             "toolkit_version": TOOLKIT_VERSION,
         }
@@ -76,6 +76,10 @@ class Scorer:
 
 def load_scorer(hparams: dict, run_options: dict, *, needs_head: bool = True) -> Scorer:
     """The detector of `ckpt_path` on its device; UserError where a head is needed and none is."""
+    if hparams["ssl_engine"] == "onnx" and hparams["eval_precision"] != "fp32":
+        raise UserError(
+            "eval_precision is for the other engines: an ONNX file has its own precision"
+        )
     device = choose_device(run_options.get("device"))
     world = join_world(
         backend=run_options.get("distributed_backend"),

@@ -41,7 +41,7 @@ def test_every_key_of_the_recipe_is_explained():
 
 def test_every_section_names_verbs_that_there_are():
     named = {verb for section in sections() for verb in section.verbs or ()}
-    assert named == set(VERBS)
+    assert {name for name, verb in VERBS.items() if verb.takes_model} <= named <= set(VERBS)
 
 
 def test_a_verbs_help_shows_what_matters_to_it():

@@ -1,0 +1,152 @@
+"""A detector as a classifier of the transformers package, for `pipeline("audio-classification")`.
+
+No code of ours is needed to load it, and none of theirs to write it: names and settings are
+theirs, the projector before the classifier is the identity. `config.json` names the weights, so
+that they lie beside ours in one folder.
+
+Theirs normalises a waveform by sqrt(variance + 1e-7), ours by sqrt(variance + 1e-5). Group-norm
+models (`w2v_small`) have no mask there: padding of a batch takes part, so give them single files.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dataio.schema import SAMPLE_RATE
+from models.detector import Detector
+from models.export.folder import FILES, LABELS, write_weights
+from models.front_ends.config import CONV_KERNELS, FrontEndConfig
+from models.front_ends.kernels import NORM_EPS
+from models.heads.mean_linear import MeanLinear
+from models.scoring.files import write_json
+
+FAMILIES = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert"}
+NAMES = {  # fairseq's -> theirs, of what detection uses
+    "mask_emb": "masked_spec_embed",
+    "layer_norm": "feature_projection.layer_norm",
+    "post_extract_proj": "feature_projection.projection",
+    "encoder.layer_norm": "encoder.layer_norm",
+    "encoder.pos_conv.0.bias": "encoder.pos_conv_embed.conv.bias",
+    "encoder.pos_conv.0.weight_g": "encoder.pos_conv_embed.conv.parametrizations.weight.original0",
+    "encoder.pos_conv.0.weight_v": "encoder.pos_conv_embed.conv.parametrizations.weight.original1",
+}
+PARTS = {  # of a block
+    "self_attn_layer_norm": "layer_norm",
+    "final_layer_norm": "final_layer_norm",
+    "fc1": "feed_forward.intermediate_dense",
+    "fc2": "feed_forward.output_dense",
+    **{f"self_attn.{p}_proj": f"attention.{p}_proj" for p in ("q", "k", "v", "out")},
+}
+
+
+def why_not(detector: Detector) -> str | None:
+    """Why transformers has no such classifier, or None where it has."""
+    if type(detector.classifier) is not MeanLinear:
+        return "transformers has a linear classifier on the mean over time, and no other head"
+    return None
+
+
+def write(folder: Path, detector: Detector) -> None:
+    """`config.json`, `preprocessor_config.json` and the weights under their names."""
+    config = detector.config
+    write_json(folder / "config.json", settings(config))
+    write_json(
+        folder / "preprocessor_config.json",
+        {
+            "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+            "feature_size": 1,
+            "sampling_rate": SAMPLE_RATE,
+            "padding_value": 0.0,
+            "padding_side": "right",
+            "do_normalize": True,
+            "return_attention_mask": config.conv_norm == "layer",
+        },
+    )
+    write_weights(folder / FILES["transformers"], weights(detector))
+
+
+def settings(config: FrontEndConfig) -> dict:
+    """Their configuration of one of our front ends."""
+    kernels, strides = zip(*CONV_KERNELS, strict=True)
+    drops = ("hidden_dropout", "attention_dropout", "activation_dropout", "feat_proj_dropout",
+             "final_dropout", "layerdrop", "mask_time_prob")  # fmt: skip
+    return {
+        "model_type": config.family,
+        "architectures": [f"{FAMILIES[config.family]}ForSequenceClassification"],
+        "transformers_weights": FILES["transformers"],
+        "hidden_size": config.embed_dim,
+        "num_hidden_layers": config.layers,
+        "num_attention_heads": config.heads,
+        "intermediate_size": config.ffn_dim,
+        "hidden_act": "gelu",
+        "layer_norm_eps": NORM_EPS,
+        "feat_extract_norm": config.conv_norm,
+        "feat_extract_activation": "gelu",
+        "feat_proj_layer_norm": True,
+        "conv_dim": [config.conv_dim] * len(CONV_KERNELS),
+        "conv_kernel": kernels,
+        "conv_stride": strides,
+        "conv_bias": config.conv_bias,
+        "num_feat_extract_layers": len(CONV_KERNELS),
+        "num_conv_pos_embeddings": config.pos_kernel,
+        "num_conv_pos_embedding_groups": config.pos_groups,
+        "do_stable_layer_norm": config.pre_norm,
+        "use_weighted_layer_sum": False,
+        "classifier_proj_size": config.embed_dim,
+        "id2label": dict(enumerate(LABELS)),
+        "label2id": {label: index for index, label in enumerate(LABELS)},
+        "vocab_size": 32,  # of speech recognition, which this is not
+        "apply_spec_augment": False,
+        **dict.fromkeys(drops, 0.0),
+        "dtype": "float32",
+    }
+
+
+def weights(detector: Detector) -> dict[str, Tensor]:
+    """Every tensor that their classifier has, under its name."""
+    config, width = detector.config, detector.config.embed_dim
+    found = {}
+    for name, tensor in detector.m_ssl.model.state_dict().items():
+        if theirs := their_name(name):
+            found[f"{config.family}.{theirs}"] = tensor
+    head = detector.classifier
+    return found | {
+        "projector.weight": torch.eye(width),
+        "projector.bias": torch.zeros(width),
+        "classifier.weight": head.weight.detach(),
+        "classifier.bias": head.bias.detach(),
+    }
+
+
+def their_name(name: str) -> str | None:
+    """Their name of one of fairseq's tensors; None of one that no classifier has."""
+    stem, _, end = name.rpartition(".")
+    if name in NAMES:
+        return NAMES[name]
+    if stem in NAMES:
+        return f"{NAMES[stem]}.{end}"
+    if name.startswith("feature_extractor."):
+        layer, part = name.split(".")[2:4]
+        sort = "conv" if part == "0" else "layer_norm"
+        return f"feature_extractor.conv_layers.{layer}.{sort}.{end}"
+    if name.startswith("encoder.layers."):
+        layer, part = stem.removeprefix("encoder.layers.").split(".", 1)
+        return f"encoder.layers.{layer}.{PARTS[part]}.{end}"
+    return None
+
+
+def limits(config: FrontEndConfig) -> str:
+    """Where its numbers are not ours, for the card."""
+    quiet = (
+        "In transformers a waveform is divided by sqrt(variance + 1e-7), here by sqrt(variance +"
+        " 1e-5): recordings far below a level of 0.01 (RMS) can score otherwise there."
+    )
+    if config.conv_norm == "group":
+        return (
+            f"{quiet} This model has no mask there, so padding in a batch takes part in the scores:"
+            " give transformers single files."
+        )
+    return quiet
