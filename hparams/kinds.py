@@ -118,7 +118,7 @@ KINDS = {
     ),
     **dict.fromkeys(
         ("model", "base_path", "cache_folder", "ckpt_path", "calibration", "output", "license",
-        , "push"),
+         "push"),
         text(optional=True),
     ),
     **dict.fromkeys(

@@ -90,7 +90,8 @@ def test_all_cells_stay_text(protocols):
 
 def test_rows_without_audio_are_dropped_and_counted(protocols):
     write("A.csv", row("A-1", seconds="7200.0"), row("A-2", seconds="-1", path=""),
-          row("A-3", seconds="0.0"), row("A-4", path=""), row("A-5", seconds="nan"), VALID)  # fmt: skip
+          row("A-3", seconds="0.0"), row("A-4", path=""), row("A-5", seconds="nan"),
+          VALID)  # fmt: skip
     status, out, _, summary = merge(protocols, "--train", "A.csv")
     assert status == 0
     assert ids("train.csv") == ["A-1"]
