@@ -87,8 +87,11 @@ def write_weights(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    path.touch()
+    mode = path.stat().st_mode  # as the umask has it; the package makes files for their owner alone
     try:
         save_file({n: t.contiguous() for n, t in tensors.items()}, path, metadata={"format": "pt"})
+        path.chmod(mode)
     except SafetensorError as error:
         raise CannotWrite(
             f"cannot write {path.name} ({error}): free some space on its disk, or name another"

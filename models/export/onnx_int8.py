@@ -21,7 +21,7 @@ import numpy as np
 
 from dataio.schema import UserError
 from models.export.onnx_graph import EXTERNAL_ABOVE, texts
-from models.export.sounds import sound
+from models.export.sounds import selftest_sounds, sound
 from models.onnx_detector import OnnxDetector
 
 ALLOWED_SHARE = 0.02  # of the largest logit of the probes, which moving by is harmless
@@ -44,8 +44,9 @@ class Int8Report:
 
 
 def probes() -> list[np.ndarray]:
-    """Generated waveforms `(T,)`, others than the self-test's."""
-    return [sound(seconds, seed) for seed, seconds in enumerate(PROBE_SECONDS, start=100)]
+    """Generated waveforms `(T,)`: the self-test's and more."""
+    more = [sound(seconds, seed) for seed, seconds in enumerate(PROBE_SECONDS, start=100)]
+    return [*selftest_sounds(), *more]
 
 
 def write(path: Path, float_path: Path, sounds: Sequence[np.ndarray] | None = None) -> Int8Report:

@@ -77,7 +77,7 @@ def write_forms(
     else:
         transformers_form.write(folder, detector)
         about.tolerances["transformers"] = TOLERANCE
-        notes.append(transformers_form.limits(detector.config))
+        notes.append(transformers_form.limits(detector))
     if hparams["onnx"]:
         notes += write_onnx(folder, detector, about, calibration, weights_sha256, hparams["onnx"])
     return notes

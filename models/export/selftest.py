@@ -19,6 +19,7 @@ from models.checkpoints import fetch_folder, load_detector
 from models.detector import Detector
 from models.export.folder import FILES, SELFTEST, About, read_about
 from models.export.sounds import selftest_sounds
+from models.export.transformers_form import SCALE
 from models.scoring.files import write_json
 
 ANSWERS = "logits.json"
@@ -110,7 +111,7 @@ def transformers(folder: Path, about: About) -> Engine:
     model = AutoModelForAudioClassification.from_pretrained(folder).eval()
 
     def compute(waveform: np.ndarray) -> np.ndarray:
-        inputs = extractor(waveform, sampling_rate=SAMPLE_RATE, return_tensors="pt")
+        inputs = extractor(waveform / SCALE, sampling_rate=SAMPLE_RATE, return_tensors="pt")
         with torch.inference_mode():
             return model(**inputs).logits[0].numpy()
 

@@ -4,8 +4,9 @@ No code of ours is needed to load it, and none of theirs to write it: names and 
 theirs, the projector before the classifier is the identity. `config.json` names the weights, so
 that they lie beside ours in one folder.
 
-Theirs normalises a waveform by sqrt(variance + 1e-7), ours by sqrt(variance + 1e-5). Group-norm
-models (`w2v_small`) have no mask there: padding of a batch takes part, so give them single files.
+Theirs divides a waveform by sqrt(variance + 1e-7), ours by sqrt(variance + 1e-5), which is theirs
+of a tenth of it. Group-norm models (`w2v_small`) have no mask there: padding of a batch takes
+part, so give them single files.
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ from torch import Tensor
 from dataio.schema import SAMPLE_RATE
 from models.detector import Detector
 from models.export.folder import FILES, LABELS, write_weights
+from models.export.sounds import selftest_sounds
 from models.front_ends.config import CONV_KERNELS, FrontEndConfig
 from models.front_ends.kernels import NORM_EPS
 from models.heads.mean_linear import MeanLinear
 from models.scoring.files import write_json
 
+SCALE = (NORM_EPS / 1e-7) ** 0.5  # theirs of x / SCALE is ours of x
 FAMILIES = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert"}
 NAMES = {  # fairseq's -> theirs, of what detection uses
-    "mask_emb": "masked_spec_embed",
     "layer_norm": "feature_projection.layer_norm",
     "post_extract_proj": "feature_projection.projection",
     "encoder.layer_norm": "encoder.layer_norm",
@@ -138,15 +140,21 @@ def their_name(name: str) -> str | None:
     return None
 
 
-def limits(config: FrontEndConfig) -> str:
-    """Where its numbers are not ours, for the card."""
-    quiet = (
-        "In transformers a waveform is divided by sqrt(variance + 1e-7), here by sqrt(variance +"
-        " 1e-5): recordings far below a level of 0.01 (RMS) can score otherwise there."
+def limits(detector: Detector) -> str:
+    """Where its numbers are not ours, and by how much on the self-test's sounds: for the card."""
+    sounds = [torch.from_numpy(waveform)[None] for waveform in selftest_sounds()]
+    with torch.inference_mode():
+        changes = [detector(s * SCALE).logits - detector(s).logits for s in sounds]
+    largest = max(float(change.abs().max()) for change in changes)
+    text = (
+        "transformers divides a waveform by sqrt(variance + 1e-7), this detector by sqrt(variance +"
+        f" 1e-5): the quieter a recording, the more that matters (at most {largest:.1e} of a logit"
+        f" on the sounds of the self-test). A waveform divided by {SCALE:g} before the pipeline"
+        " gives exactly the numbers of this detector."
     )
-    if config.conv_norm == "group":
-        return (
-            f"{quiet} This model has no mask there, so padding in a batch takes part in the scores:"
-            " give transformers single files."
+    if detector.config.conv_norm == "group":
+        text += (
+            " This model has no mask in transformers, so padding in a batch takes part in the"
+            " scores: give it single files."
         )
-    return quiet
+    return f"## In transformers\n\n{text}"

@@ -255,3 +255,8 @@ def test_another_head_says_why_it_has_no_form_for_transformers(tmp_path):
 def test_a_released_detector_says_its_terms(tmp_path):
     about = About(MODEL, {"name": "mean_linear"}, "0", 0.5, "cc-by-nc-sa-4.0", True)
     assert "whose licence it keeps" in card(tmp_path, about, "title", [], [])
+
+
+def test_files_have_the_modes_of_the_umask(exported):
+    modes = {path.stat().st_mode & 0o777 for path in exported(MODEL).iterdir() if path.is_file()}
+    assert len(modes) == 1
