@@ -1,12 +1,17 @@
 """The ONNX form: the numbers of PyTorch for any length and batch, int8 within its stated bound."""
 
 import json
+import subprocess
+import sys
+from importlib.metadata import distribution
 
 import numpy as np
 import pytest
 import torch
+from packaging.requirements import Requirement
 
 from dataio.schema import UserError
+from metrics.calibration import Calibration
 from models.checkpoints import load_detector, sha256_of
 from models.detector import build_detector
 from models.export import onnx_graph
@@ -63,7 +68,7 @@ def test_normalisation_is_in_the_graph(exported, load, level):
 def test_the_folder_checks_every_engine_and_says_what_int8_changes(exported):
     folder = exported("w2v_tiny", *BOTH)
     status, screen = run_main("selftest", folder)
-    rows = {line.split()[0]: line for line in screen.splitlines()[1:]}
+    rows = {line.split()[0]: line for line in screen.splitlines()[1:] if line.strip()}
     assert status == 0 and {"native", "onnx_fp32", "onnx_int8"} <= set(rows), screen
     bound = read_about(folder).tolerances["onnx_int8"]
     assert bound > 0 and f"the self-test allows {bound:.1e}" in (folder / "README.md").read_text()
@@ -98,24 +103,20 @@ def test_a_files_int8_score_does_not_depend_on_its_company(exported):
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_score_runs_an_exported_file_and_its_hash_is_beside_the_scores(
-    exported, checkpoint_of, tmp_path, precision, toy_corpus
+    exported, tmp_path, precision
 ):
     folder = exported("w2v_tiny", *BOTH)
     path = folder / {"fp32": "model.onnx", "int8": "model_int8.onnx"}[precision]
-    sounds = toy_corpus / "Data/Toy/test"
-    found = {}
-    for engine, source in (("native", checkpoint_of("w2v_tiny")), ("onnx", path)):
-        output = tmp_path / f"{engine}.json"
-        words = ["--ckpt_path", source, "--output", output, "--ssl_engine", engine]
-        status, screen = run_main("score", "w2v_tiny", sounds, *words, "--device", "cpu")
-        assert status == 0, screen
-        found[engine] = json.loads(output.read_text())
-    logits = {e: np.array([f["logits"] for f in found[e]["files"]]) for e in found}
-    allowed = 1e-3 if precision == "fp32" else read_about(folder).tolerances["onnx_int8"]
-    assert 0 < np.abs(logits["native"] - logits["onnx"]).max() <= allowed
-    meta = found["onnx"]["meta"]
-    assert meta["checkpoint_sha256"] == sha256_of(path)
-    assert (meta["engine"], meta["precision"]) == ("onnx", precision)
+    words = ["--ckpt_path", path, "--output", tmp_path / "v.json", "--ssl_engine", "onnx"]
+    status, screen = run_main("score", "w2v_tiny", folder / "selftest", *words, "--device", "cpu")
+    assert status == 0, screen
+    found = json.loads((tmp_path / "v.json").read_text())
+    expected = json.loads((folder / "selftest/logits.json").read_text())["files"]
+    logits = [[file["logits"] for file in files] for files in (found["files"], expected)]
+    assert len(expected) == 3
+    assert np.abs(np.subtract(*logits)).max() <= read_about(folder).tolerances[f"onnx_{precision}"]
+    assert found["meta"]["checkpoint_sha256"] == sha256_of(path)
+    assert (found["meta"]["engine"], found["meta"]["precision"]) == ("onnx", precision)
 
 
 MISTAKES = {
@@ -181,3 +182,66 @@ def test_another_head_is_exact_in_a_padded_batch_too(tmp_path, head="mhfa"):
         scale = float(ours.logits.abs().max())
         assert float((ours.logits - theirs.logits).abs().max()) < 1e-4 * max(scale, 1.0)
         assert theirs.frame_logits is None
+
+
+def environment_of(folder, *packages):
+    """A folder to import from that holds these packages, what they ask for, and nothing else."""
+    folder.mkdir()
+    names, seen = list(packages), set()
+    while names:
+        found = distribution(names.pop())
+        if found.name in seen:
+            continue
+        seen.add(found.name)
+        asked = [Requirement(text) for text in found.requires or ()]
+        names += [r.name for r in asked if r.marker is None or r.marker.evaluate({"extra": ""})]
+        tops = {file.parts[0] for file in found.files or () if file.parts[0] not in ("..", ".")}
+        for top in tops - {"__pycache__"}:
+            if not (folder / top).exists():
+                (folder / top).symlink_to(found.locate_file(top))
+    return folder
+
+
+BARE = """
+import runpy, sys
+sys.path.append(sys.argv[1])
+for name in ("torch", "scipy", "models", "transformers"):
+    try:
+        __import__(name)
+        sys.exit(name + " is here")
+    except ImportError:
+        pass
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_run_onnx_needs_three_packages_and_gives_the_answers(exported, tmp_path):
+    folder = exported("w2v_tiny", *BOTH)
+    packages = environment_of(tmp_path / "packages", "onnxruntime", "numpy", "soundfile")
+    wavs = [folder / f"selftest/{n}.wav" for n in (1, 2, 3)]
+    expected = json.loads((folder / "selftest/logits.json").read_text())["files"]
+    for words, allowed in (([], 1e-3), (["model_int8.onnx"], None)):
+        command = [sys.executable, "-I", "-S", "-c", BARE, packages, folder / "run_onnx.py"]
+        done = subprocess.run([*command, *words, *wavs], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        rows = [line.split("\t") for line in done.stdout.splitlines()]
+        assert [row[0] for row in rows] == list(map(str, wavs))
+        for (_, p_real, verdict, logits), answer in zip(rows, expected, strict=True):
+            pair = np.array(json.loads(logits))
+            bound = allowed or read_about(folder).tolerances["onnx_int8"]
+            assert np.abs(pair - answer["logits"]).max() <= bound
+            assert float(p_real) == pytest.approx(1 / (1 + np.exp(pair[0] - pair[1])), abs=1e-4)
+            assert verdict == ("real" if float(p_real) >= 0.5 else "fake")
+    assert len((folder / "run_onnx.py").read_text().splitlines()) <= 50
+
+
+def test_run_onnx_calibrates_as_the_toolkit_does():
+    from models.export.run_onnx import p_real
+
+    for made in (
+        Calibration("affine", 0.7, -1.2),
+        Calibration("isotonic", knots=(-1.0, 0.5, 2.0), values=(-3.0, 0.1, 4.0)),
+    ):
+        for s in (-5.0, -0.3, 0.0, 1.1, 9.0):
+            assert p_real((0.0, s), vars(made)) == pytest.approx(made.probability(s, 0.5))
