@@ -28,7 +28,7 @@ MODULES = {
     "python -m augment": "augment.__main__",
     "python -m models.heads": "models.heads.__main__",
 }
-OF_OTHERS = ("apt-get ", "source ", "uv ", ".venv/bin/", "cat ", "curl ")
+OF_OTHERS = ("python O/", "apt-get ", "source ", "uv ", ".venv/bin/", "cat ", "curl ")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dataio.whole_files import write_text
 from models.export.folder import CALIBRATION, CARD, FILES, RUN_ONNX, About
-from models.export.results import Measured, Subset
+from models.export.results import Measured, Subset, int8_changes
 
 TASK = "audio-classification"
 EVAL_RESULTS = ".eval_results"
@@ -129,6 +129,10 @@ def results_table(measured: Sequence[Measured]) -> str:
         for s in file.subsets:
             cells = (_cell(file.file), file.how, _cell(s.name), s.real, s.fake, percent(s))
             lines.append(f"| {' | '.join(map(str, cells))} |")
+    for other, int8 in int8_changes(measured):
+        before, after = other.subsets[0], int8.subsets[0]
+        lines += ["", f"int8 on the files of {_cell(other.file)}: EER {after.eer:.2f} % instead of"
+                      f" {before.eer:.2f} % ({after.eer - before.eer:+.2f} points)."]  # fmt: skip
     return "\n".join(lines)
 
 

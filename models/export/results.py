@@ -5,7 +5,7 @@ Nothing else puts a figure on a card, and a file of another checkpoint is refuse
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,11 +34,17 @@ class Subset:
 
 @dataclass(frozen=True)
 class Measured:
-    """One score file: its name, what computed it in words, and its subsets, `all` first."""
+    """One score file: its name, engine and precision, its subsets, `all` first, and its IDs."""
 
     file: str
-    how: str
+    engine: str
+    precision: str
     subsets: tuple[Subset, ...]
+    ids: frozenset[str]
+
+    @property
+    def how(self) -> str:
+        return f"{self.engine}, {self.precision}"
 
 
 def read_results(paths: Iterable[str], checkpoints: Collection[str]) -> list[Measured]:
@@ -49,9 +55,10 @@ def read_results(paths: Iterable[str], checkpoints: Collection[str]) -> list[Mea
 def _measured(path: str, checkpoints: Collection[str]) -> Measured:
     scores = read_scores(path)
     maker = scores.meta.get("checkpoint_sha256")
+    origin = scores.meta.get("exported_from")
     if maker is None:
         tell(f"warning: {path} does not say which checkpoint it is of; the card takes your word")
-    elif maker not in checkpoints:
+    elif not {maker, *(origin if isinstance(origin, list) else [])} & set(checkpoints):
         raise UserError(
             f"{path} has the scores of another checkpoint ({str(maker)[:12]}...): a card holds"
             " what the detector itself was measured at"
@@ -66,7 +73,18 @@ def _measured(path: str, checkpoints: Collection[str]) -> Measured:
     if not kept:
         raise UserError(f"{path} holds one class alone: an error rate needs real and fake")
     engine, precision = (scores.meta.get(key, "unknown") for key in ("engine", "precision"))
-    return Measured(Path(path).name, f"{engine}, {precision}", tuple(map(_subset, kept)))
+    subsets = tuple(map(_subset, kept))
+    return Measured(Path(path).name, str(engine), str(precision), subsets, frozenset(scores.ids))
+
+
+def int8_changes(measured: Sequence[Measured]) -> list[tuple[Measured, Measured]]:
+    """Pairs of the same files scored in int8 and otherwise."""
+    return [
+        (other, file)
+        for file in measured
+        for other in measured
+        if file.precision == "int8" != other.precision and file.ids == other.ids
+    ]
 
 
 def _subset(row: dict) -> Subset:

@@ -62,8 +62,11 @@ class Scorer:
     show_bar: bool = True
 
     def meta(self) -> dict:
-        """What a score depends on, written beside the scores."""
-        return {
+        """What a score depends on, written beside the scores; of an exported file also the SHA-256
+        of what it was made of.
+        """
+        made_of = self.checkpoint.made_of
+        return ({"exported_from": list(made_of)} if made_of else {}) | {
             "model": self.hparams["model"],
             "checkpoint_sha256": self.checkpoint.sha256,
             "engine": self.hparams["ssl_engine"],
