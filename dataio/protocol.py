@@ -1,9 +1,10 @@
 """A protocol CSV as a memory-mapped table, shared by all ranks and workers of a host.
 
 The CSV is the interchange format; the first process that opens it converts it once, in blocks, to
-a cache: a folder with `rows.arrow` (ID and Path), `durations.npy`, `labels.npy` and `meta.json`.
-Everybody then maps the same pages. The cache is keyed by the CSV's path, size, time stamp and a
-check of its content, so an edited CSV gets a new one and the old one goes.
+a cache: a folder with `rows.arrow` (ID, Path and, where there is one, Segments), `durations.npy`,
+`labels.npy` and `meta.json`. Everybody then maps the same pages. The cache is keyed by the CSV's
+path, size, time stamp and a check of its content, so an edited CSV gets a new one and the old one
+goes.
 
 The fast pass only notices *that* something is wrong; `protocol_faults.explain` then reads the CSV
 slowly and says what is wrong, and in which line.
@@ -32,7 +33,16 @@ import pyarrow.csv
 
 from dataio import protocol_faults
 from dataio.rows import no_protocol
-from dataio.schema import FAKE, LABELS, REAL, UNKNOWN, UNLABELLED, UserError, resolve_path
+from dataio.schema import (
+    FAKE,
+    LABELS,
+    REAL,
+    SEGMENTS,
+    UNKNOWN,
+    UNLABELLED,
+    UserError,
+    resolve_path,
+)
 from dataio.string_hash import hash_strings
 from dataio.whole_files import (
     CannotWrite,
@@ -46,18 +56,20 @@ from dataio.whole_files import (
 )
 
 CACHE_FOLDER = ".protocol_cache"  # beside the CSV, unless the caller names another place
-_LAYOUT = 1  # part of the key: a change of the cache's layout makes old ones stale
+_LAYOUT = 2  # part of the key: a change of the cache's layout makes old ones stale
 _BLOCK_BYTES = 8 << 20
 _ROWS_RESIDENT = 256  # look-ups after which the pages they mapped are let go
 _CHECKED_BLOCKS, _CHECKED_BYTES = 64, 1 << 16  # content check: all of 4 MB, samples of more
 _WORDS = (*LABELS, *UNLABELLED)
 _WORD_VALUES = np.array([LABELS.get(word, UNKNOWN) for word in _WORDS], dtype=np.int8)
 _UNKNOWN_DURATION = ("-", "")
+_NO_SEGMENTS = ("-", "")
 
 
 class ProtocolRow(NamedTuple):
     """What training and scoring need of a row: label 1/0/-1, seconds, and the resolved path;
-    `channel` (from 0) where one is to be read and not all channels' mean.
+    `channel` (from 0) where one is to be read and not all channels' mean; `segments` is the path of
+    the file that labels the recording's parts, "" where there is none.
     """
 
     id: str
@@ -65,6 +77,7 @@ class ProtocolRow(NamedTuple):
     duration: float
     path: str
     channel: int | None = None
+    segments: str = ""
 
 
 class ProtocolTable:
@@ -82,6 +95,7 @@ class ProtocolTable:
         self._map = _mapped(os.path.join(cache, "rows.arrow"))
         rows = pa.ipc.open_file(pa.py_buffer(self._map)).read_all()
         self._ids, self._paths = rows.column("ID"), rows.column("Path")
+        self._segments = rows.column(SEGMENTS) if SEGMENTS in rows.column_names else None
         self._looked_up = 0
         self._in_use = _mark_in_use(Path(cache))
         self.meta = json.loads(Path(cache, "meta.json").read_text())
@@ -124,6 +138,16 @@ class ProtocolTable:
         """The path of row `i`, `$ROOT` resolved."""
         return resolve_path(self._paths[i].as_py(), self.data_folder)
 
+    @property
+    def has_segments(self) -> bool:
+        """Whether there is a column of files that label the recordings' parts."""
+        return self._segments is not None
+
+    def segments(self, i: int) -> str:
+        """The label file of row `i`, `$ROOT` resolved; "" where none is named."""
+        word = self._segments[i].as_py() if self.has_segments else "-"
+        return "" if word in _NO_SEGMENTS else resolve_path(word, self.data_folder)
+
     def row(self, i: int) -> ProtocolRow:
         """The fields of row `i`."""
         i = int(i)
@@ -132,7 +156,13 @@ class ProtocolTable:
             # Each look-up maps the pages around it: a run that visits all rows would hold the
             # whole file. The pages stay in the system's cache, only this process lets go.
             self._map.madvise(mmap.MADV_DONTNEED)
-        return ProtocolRow(self.ids(i), int(self.labels[i]), float(self.durations[i]), self.path(i))
+        return ProtocolRow(
+            self.ids(i),
+            int(self.labels[i]),
+            float(self.durations[i]),
+            self.path(i),
+            segments=self.segments(i),
+        )
 
     def require_both_classes(self) -> None:
         """Raises `UserError` unless there are real and fake rows: nothing is learnt from one."""
@@ -288,7 +318,8 @@ class _Faulty(Exception):
 def _build(csv_path: str, columns: list[str], folder: Path) -> None:
     """Converts the CSV to the four files of a cache; raises `UserError` for a faulty CSV."""
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # labels, durations, ID hashes
-    schema = pa.schema([("ID", pa.string()), ("Path", pa.string())])
+    kept = ["ID", "Path", *([SEGMENTS] if SEGMENTS in columns else [])]
+    schema = pa.schema([(name, pa.string()) for name in kept])
     try:
         with (
             new_file(folder / "rows.arrow", binary=True) as stream,
@@ -297,7 +328,7 @@ def _build(csv_path: str, columns: list[str], folder: Path) -> None:
             for block in _blocks(csv_path, columns):
                 ids = pc.utf8_trim_whitespace(block.column("ID"))  # as evaluation reads them
                 parts.append((*_checked(block), hash_strings(ids)))
-                writer.write_batch(block.select(["ID", "Path"]))
+                writer.write_batch(block.select(kept))
     except (_Faulty, pa.ArrowInvalid) as error:
         protocol_faults.explain(csv_path, require_labels=False)
         raise UserError(f"{csv_path} cannot be read as a protocol: {error}") from error
@@ -325,7 +356,7 @@ def _save_array(path: Path, values: np.ndarray) -> None:
 
 def _blocks(csv_path: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """The CSV's needed columns as text, a few megabytes at a time."""
-    needed = [name for name in ("ID", "Label", "Duration", "Path") if name in columns]
+    needed = [name for name in ("ID", "Label", "Duration", "Path", SEGMENTS) if name in columns]
     read, convert = (
         pa.csv.ReadOptions(block_size=_BLOCK_BYTES),
         pa.csv.ConvertOptions(

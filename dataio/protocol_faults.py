@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 
 from dataio.rows import no_protocol
-from dataio.schema import COLUMNS, UNLABELLED, UserError, label_to_int
+from dataio.schema import COLUMNS, SEGMENTS, UNLABELLED, UserError, label_to_int
 from dataio.text_cells import UNREADABLE, open_text, seconds_of
 from dataio.text_cells import check_header as check_columns
 
@@ -24,7 +24,7 @@ def check_header(csv_path: str, *, require_labels: bool) -> list[str]:
     if os.path.getsize(csv_path) == 0:
         raise UserError(f"{csv_path} is empty: its first line has to name the columns")
     _, columns = next(_records(csv_path), (1, []))
-    check_columns(columns, COLUMNS, csv_path)
+    check_columns(columns, (*COLUMNS, SEGMENTS), csv_path)
     check_columns(columns, columns, csv_path)  # none twice, known or not
     needed = _NEEDED_IN_TRAINING if require_labels else _NEEDED
     missing = [name for name in needed if name not in columns]

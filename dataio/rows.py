@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import IO
 
-from dataio.schema import COLUMNS, LABELS, ROOT, UNLABELLED, UserError
+from dataio.schema import COLUMNS, LABELS, ROOT, SEGMENTS, UNLABELLED, UserError
 from dataio.text_cells import check_header, open_text, seconds_of
 
 REQUIRED = ("ID", "Label", "Duration", "SampleRate", "Path", "AudioChannel")
@@ -44,18 +44,29 @@ def open_rows(path: str | os.PathLike) -> IO[str]:
     return open_text(path, errors="surrogateescape")
 
 
-def read_rows(path: str | os.PathLike) -> Iterator[tuple[int, list[str], str | None]]:
-    """`(line number, the 12 cells, the line itself)` of each row of a protocol.
+def columns_of(paths: Iterable[str | os.PathLike]) -> tuple[str, ...]:
+    """The columns that some protocols have together: `COLUMNS`, and `SEGMENTS` if any has it."""
+    for path in paths:
+        with open_rows(path) as file:
+            if SEGMENTS in next(csv_rows(file, path), (1, []))[1]:
+                return (*COLUMNS, SEGMENTS)
+    return COLUMNS
 
-    The cells are text in the order of `COLUMNS`; columns that are absent and not in `REQUIRED`
-    are `-`, unknown columns are left out. The line is None where it is not those cells joined by
+
+def read_rows(
+    path: str | os.PathLike, columns: tuple[str, ...] = COLUMNS
+) -> Iterator[tuple[int, list[str], str | None]]:
+    """`(line number, the cells, the line itself)` of each row of a protocol.
+
+    The cells are text in the order of `columns`; columns that are absent and not in `REQUIRED`
+    are `-`, others are left out. The line is None where it is not those cells joined by
     commas (another column order, quoted cells). Raises `UserError` for a header or a row that is
     no protocol's.
     """
     with open_rows(path) as file:
         number, header = next(csv_rows(file, path), (1, []))
-        places = _places(header, path)
-        is_plain = tuple(header) == COLUMNS
+        places = _places(header, path, columns)
+        is_plain = tuple(header) == columns
         for line in file:
             number += 1
             if '"' in line:
@@ -100,12 +111,14 @@ def csv_rows(
         yield number + reader.line_num - 1, cells
 
 
-def _places(header: list[str], path: str | os.PathLike) -> list[int | None]:
-    check_header(header, COLUMNS, path)
+def _places(
+    header: list[str], path: str | os.PathLike, columns: tuple[str, ...]
+) -> list[int | None]:
+    check_header(header, (*COLUMNS, SEGMENTS), path)
     missing = [name for name in REQUIRED if name not in header]
     if missing:
         raise UserError(f"no column {missing[0]!r} in the header of {path}: is it a protocol CSV?")
-    return [header.index(name) if name in header else None for name in COLUMNS]
+    return [header.index(name) if name in header else None for name in columns]
 
 
 def duration_of(cells: list[str], where: str) -> float:

@@ -22,6 +22,7 @@ COLUMNS = (
     "ID", "Label", "Duration", "SampleRate", "Path", "Attack", "Speaker", "Proportion",
     "AudioChannel", "AudioEncoding", "AudioBitSample", "Language",
 )  # fmt: skip
+SEGMENTS = "Segments"  # a 13th column of some: the label file of the recording's parts, or `-`
 ROOT = "$ROOT"
 
 
@@ -43,6 +44,7 @@ class Row:
 
     `duration` in seconds (2 decimals when written), `sample_rate` in Hz, `path` begins with
     `$ROOT/`; `-` stands for "none or unknown" in attack, speaker, proportion and language.
+    `segments`, of protocols that have the column, is the path of a label file.
     """
 
     id: str
@@ -57,10 +59,11 @@ class Row:
     encoding: str = "PCM_S"
     bits: int = 16
     language: str = "-"
+    segments: str = "-"
 
-    def cells(self) -> list[str]:
-        """The row as CSV cells, in the order of `COLUMNS`."""
-        values = list(astuple(self))
+    def cells(self, columns: tuple[str, ...] = COLUMNS) -> list[str]:
+        """The row as CSV cells, in the order of `COLUMNS`, the last of which may be `SEGMENTS`."""
+        values = list(astuple(self))[: len(columns)]
         values[2] = str(round(float(self.duration), 2))
         return [str(value) for value in values]
 

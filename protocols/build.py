@@ -20,7 +20,7 @@ from typing import IO
 
 from dataio.locks import sole_writer
 from dataio.output_paths import check_outputs
-from dataio.schema import COLUMNS, Row, UserError
+from dataio.schema import Row, UserError
 from dataio.whole_files import whole_file, write_text
 from protocols.corpus import Corpus, Item, find_corpus, row_of
 from protocols.source import UNKNOWN_WORD, Source
@@ -141,7 +141,7 @@ def build(
         cache = HeaderCache(f"{stem}.headers.sqlite", source.data_folder) if use_cache else None
         stack.enter_context(cache or nullcontext())
         rows = _rows(corpus, source, summary, skipped, workers=workers, cache=cache)
-        ids = _write_rows(rows, scratch.open(), summary)
+        ids = _write_rows(rows, scratch.open(), summary, corpus.columns)
         if source.unused:
             option = source.unused.pop()
             raise UserError(f"{corpus.name} makes no use of --{option}: leave it out")
@@ -210,15 +210,15 @@ def _known_items(corpus: Corpus, source: Source) -> Iterator[Item]:
             yield item
 
 
-def _write_rows(rows: Iterable[Row], file: IO[str], summary: Summary):
+def _write_rows(rows: Iterable[Row], file: IO[str], summary: Summary, columns: tuple[str, ...]):
     """Write the rows and count them; returns the hash of each row's ID, in order."""
     from array import array
 
     ids = array("q")
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     for row in rows:
-        writer.writerow(row.cells())
+        writer.writerow(row.cells(columns))
         ids.append(hash(row.id))
         summary.rows += 1
         summary.real += row.label == "real"

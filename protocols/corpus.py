@@ -30,7 +30,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataio.schema import ROOT, Row, UserError, subset_of
+from dataio.schema import COLUMNS, ROOT, SEGMENTS, Row, UserError, subset_of
 
 if TYPE_CHECKING:
     from dataio.probe import AudioHeader
@@ -45,6 +45,7 @@ class Item:
 
     `path` is below the data folder, with `/`; `id` comes without the database's prefix and may
     repeat (the builder makes it unique); `label` is `real` or `fake`; `-` is "none or unknown".
+    `segments` is the file, below the data folder or absolute, that labels the recording's parts.
     `where` names the line of the list file an item came from, for messages.
     """
 
@@ -55,6 +56,7 @@ class Item:
     speaker: str = "-"
     proportion: str = "-"
     language: str = "-"
+    segments: str = "-"
     where: str = ""
 
 
@@ -69,6 +71,7 @@ class Corpus:
     `csv` is the published file name when it is not `<name>.csv`. `variants` are the words
     `build --variant` takes, the first one the default, and `variant_csv` their file names where
     they differ. With `split_files` the rows go to one file a proportion (`<name>_train.csv` ...).
+    With `segments` the protocol has that column. `uncertain` says what of the layout was not seen.
     """
 
     name: str
@@ -86,6 +89,13 @@ class Corpus:
     variants: tuple[str, ...] = ()
     variant_csv: tuple[str, ...] = ()
     split_files: bool = False
+    segments: bool = False
+    uncertain: str = ""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those of its protocol."""
+        return (*COLUMNS, SEGMENTS) if self.segments else COLUMNS
 
     def csv_name(self, variant: str = "") -> str:
         """The published name of the protocol, e.g. `FakeOrReal_norm.csv`."""
@@ -180,4 +190,5 @@ def row_of(corpus: Corpus, item: Item, header: AudioHeader) -> Row:
         encoding=header.encoding,
         bits=header.bits,
         language=item.language,
+        segments=item.segments if item.segments[:1] in "-/" else f"{ROOT}/{item.segments}",
     )

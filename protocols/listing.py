@@ -40,6 +40,8 @@ def facts(corpus: Corpus) -> dict:
         "lists": list(corpus.lists),
         "variants": list(corpus.variants),
         "source_data": list(corpus.sources),
+        "segments": corpus.segments,
+        "uncertain": corpus.uncertain,
         "link": corpus.link,
         "post_training": role(corpus),
     }
@@ -63,6 +65,10 @@ def _text(corpus: Corpus) -> str:
         lines.append(f"  speech from    {', '.join(corpus.sources)}")
     if corpus.lists:
         lines.append(f"  lists          {', '.join(corpus.lists)}")
+    if corpus.segments:
+        lines.append("  segments       labels of parts, in the column Segments")
+    if corpus.uncertain:
+        lines.append(f"  uncertain      {corpus.uncertain}")
     if corpus.variants:
         lines.append(f"  variants       {', '.join(corpus.variants)}")
     return "\n".join(lines)

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 from dataio.locks import sole_writer
 from dataio.output_paths import check_outputs
-from dataio.schema import COLUMNS, UserError
+from dataio.rows import columns_of
+from dataio.schema import UserError
 from dataio.whole_files import make_folder, new_file, remove, whole_file, write_text
 from dataio.words import tell
 from protocols.corpus import TEST, TRAIN, Corpus, corpora
@@ -132,7 +133,7 @@ def merge(
     make_folder(output_folder)
     rows = {name: Rows() for name in OUTPUTS}
     summary = {"inputs": [], "seed": seed, "limit_hours": limit_hours, "balance": balance}
-    kinds = Kinds()
+    kinds, columns = Kinds(), columns_of([*train, *test])
     with (
         sole_writer(output_folder),
         TemporaryDirectory(prefix=".merge-", dir=output_folder) as folder,
@@ -141,13 +142,17 @@ def merge(
         with new_file(scratch, binary=True) as file:
             file.write(b"\n")  # a mapped file must not be empty
             for path, is_test in [(p, False) for p in train] + [(p, True) for p in test]:
-                summary["inputs"].append(read_file(path, is_test, file, rows, kinds))
+                summary["inputs"].append(read_file(path, is_test, file, rows, kinds, columns))
         with open(scratch, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as text:
             kept = without_duplicates(rows, text, kinds, output_folder, summary)
             order = _training_order(kept["train"], rows["train"], kinds, summary)
             for name, numbers in (kept | {"train": order}).items():
                 summary[name] = _statistics(numbers, rows[name], kinds)
-                _write(output_folder / f"{name}.csv", numbers, rows[name], text, name == "test")
+                path = output_folder / f"{name}.csv"
+                if name != "test" or len(numbers):
+                    _write(path, numbers, rows[name], text, columns)
+                else:
+                    remove(path)
     write_text(output_folder / SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     return summary
 
@@ -199,12 +204,9 @@ def _balanced(label: numpy.ndarray, seconds: numpy.ndarray, limit_hours: float |
 # ---------------------------------------------------------------------- writing
 
 
-def _write(path: Path, numbers, rows: Rows, text: mmap.mmap, only_if_rows: bool) -> None:
-    if only_if_rows and not len(numbers):
-        remove(path)
-        return
+def _write(path: Path, numbers, rows: Rows, text: mmap.mmap, columns: tuple[str, ...]) -> None:
     with whole_file(path, binary=True) as file:
-        file.write((",".join(COLUMNS) + "\n").encode())
+        file.write((",".join(columns) + "\n").encode())
         for begin in range(0, len(numbers), 1 << 16):
             block = numbers[begin : begin + (1 << 16)].tolist()
             file.writelines(line_at(text, rows.offsets[number]) for number in block)

@@ -27,13 +27,17 @@ class Rows:
     kinds: array = field(default_factory=lambda: array("i"))  # which `Kinds` entry
 
 
-def read_file(path, is_test: bool, scratch: io.BufferedWriter, rows: dict, kinds: Kinds) -> dict:
+def read_file(
+    path, is_test: bool, scratch: io.BufferedWriter, rows: dict, kinds: Kinds, columns: tuple
+) -> dict:
     """Append the rows of one protocol to the scratch file; returns how many were taken."""
     from tqdm import tqdm
 
     taken = no_audio = 0
     position = scratch.tell()
-    for number, cells, line in tqdm(read_rows(path), shown(path), unit=" rows", disable=None):
+    for number, cells, line in tqdm(
+        read_rows(path, columns), shown(path), unit=" rows", disable=None
+    ):
         where = f"{path}, line {number}"
         check_words(cells, where)
         seconds = duration_of(cells, where)

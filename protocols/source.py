@@ -142,24 +142,37 @@ class Source:
                 return place
         return places[0]
 
+    def first_file(self, *places: str) -> str:
+        """The first of `places` that is a file below the data folder, `-` if none is."""
+        there = (p for p in places if os.path.isfile(os.path.join(self.data_folder, p)))
+        return next(there, "-")
+
     # ------------------------------------------------------------------ list files
 
-    def lines(self, *places: str, fields: int) -> Iterator[tuple[str, list[str]]]:
+    def lines(self, *places: str, fields: int | None) -> Iterator[tuple[str, list[str]]]:
         """`(where, fields)` of each line of a list file, split on any white space.
 
         `places` are where it may lie below the data folder (or, last, in the working directory);
-        see `find_list`. Empty lines are passed over; another field count is unknown.
+        see `find_list`. Empty lines are passed over; another field count than `fields`, unless
+        that is None, is unknown.
         """
         path = self.find_list(*places)
         for number, text in enumerate(_texts(path) if path else (), 1):
             where = f"{path}, line {number}"
             cells = text.split()
-            if len(cells) == fields:
+            if cells and len(cells) == (fields or len(cells)):
                 yield where, cells
             elif cells:
                 self._not_known(
                     f"{len(cells)} fields in {where}: expected {fields}", "lines of another length"
                 )
+
+    def list_of(self, where: str) -> str:
+        """The list file that a line of `lines` is in, for `Item.segments`: below the data folder,
+        or absolute.
+        """
+        path = os.path.abspath(where.rpartition(", line ")[0])
+        return path_below(path, self.data_folder) or path
 
     def table(self, *places: str, columns: tuple[str, ...]) -> Iterator[tuple]:
         """`(where, row)` of each row of a comma list with a header; `row` maps column to text.

@@ -18,7 +18,16 @@ from random import Random
 
 from dataio.matching import file_stem
 from dataio.output_paths import check_outputs
-from dataio.rows import ATTACK, LABEL, PATH, PROPORTION, check_words, plain_path, read_rows
+from dataio.rows import (
+    ATTACK,
+    LABEL,
+    PATH,
+    PROPORTION,
+    check_words,
+    columns_of,
+    plain_path,
+    read_rows,
+)
 from dataio.schema import COLUMNS, LABELS, UserError
 from dataio.whole_files import whole_file
 
@@ -295,11 +304,13 @@ def notes(rows: Groups, parts: list[str], wanted: list[str]) -> list[str]:
 
 def write(csv_path: str, paths: dict[str, Path], part_of_row: list[str]) -> None:
     """The rows of each part in their order, its name in their Proportion; each file whole."""
+    columns = columns_of([csv_path])
     with ExitStack() as files:
         writers = {}
         for part, path in paths.items():
             stream = files.enter_context(whole_file(path))
             writers[part] = csv.writer(stream, lineterminator="\n")
-            writers[part].writerow(COLUMNS)
-        for part, (_, cells, _) in zip(part_of_row, read_rows(csv_path), strict=True):
+            writers[part].writerow(columns)
+        rows = read_rows(csv_path, columns)
+        for part, (_, cells, _) in zip(part_of_row, rows, strict=True):
             writers[part].writerow([*cells[:PROPORTION], part, *cells[PROPORTION + 1 :]])

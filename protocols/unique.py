@@ -14,8 +14,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataio.rows import DURATION, ID, LABEL, PATH, PROPORTION, open_rows
-from dataio.schema import COLUMNS, ROOT, UserError
+from dataio.rows import DURATION, ID, LABEL, PATH, PROPORTION, columns_of, open_rows
+from dataio.schema import ROOT, UserError
 from dataio.whole_files import whole_file
 
 if TYPE_CHECKING:
@@ -31,12 +31,13 @@ def finish(scratch: whole_file, ids: array, outputs: dict[str, Path], summary: S
     if not new_ids and "" in outputs:
         scratch.publish()
         return
+    columns = columns_of([scratch.temporary])
     with ExitStack() as stack:
         writers = {}
         for proportion, path in outputs.items():
             file = stack.enter_context(whole_file(path))
             writers[proportion] = csv.writer(file, lineterminator="\n")
-            writers[proportion].writerow(COLUMNS)
+            writers[proportion].writerow(columns)
         for number, cells in enumerate(_rows(scratch.temporary)):
             if number in new_ids:
                 cells[ID] = new_ids[number]

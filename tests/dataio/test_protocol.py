@@ -351,3 +351,12 @@ def test_the_line_that_is_not_utf8_is_named_behind_quoted_line_breaks(tmp_path):
     (tmp_path / "p.csv").write_bytes(b"\n".join([*rows, b"S-\xe9,real,1.5,a", b""]))
     with pytest.raises(UserError, match="line 5, is not UTF-8 text"):
         open_table(tmp_path / "p.csv")
+
+
+def test_the_label_file_of_a_row_is_resolved_and_need_not_be_there(write_protocol):
+    columns = (*COLUMNS, "Segments")
+    rows = [{"Segments": "$ROOT/labels.rttm"}, {"Segments": "-"}, {"Segments": "/else/a.txt"}]
+    table = ProtocolTable.open(write_protocol(rows, columns=columns), data_folder="/data")
+    assert [table.row(i).segments for i in range(3)] == ["/data/labels.rttm", "", "/else/a.txt"]
+    plain = ProtocolTable.open(write_protocol([{}], name="q.csv"), data_folder="/data")
+    assert not plain.has_segments and plain.row(0).segments == ""

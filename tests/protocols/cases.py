@@ -1,11 +1,14 @@
 """A miniature of each database: its files, its lists, and the rows its protocol must have.
 
-One row a line: ID, Label, Attack, Speaker, Proportion, Language, then the path of the audio.
+One row a line: ID, Label, Attack, Speaker, Proportion, Language, then the path of the audio and,
+of databases with labels of parts, that of their file.
 `_` in a speaker's place stands for a blank.
 """
 # ruff: noqa: E501  (a protocol row is one line)
 
 from dataclasses import dataclass, field
+
+from dataio.schema import COLUMNS
 
 
 @dataclass
@@ -17,6 +20,7 @@ class Case:
     here: dict = field(default_factory=dict)  # lists in the working directory
     not_listed: tuple = ()  # audio that is there and must not be in the protocol
     arguments: tuple = ()
+    columns: tuple = COLUMNS
 
     @property
     def name(self):
@@ -406,6 +410,44 @@ SpoofCeleb-a10/id10002/y-1 fake a10 id10002 train - SpoofCeleb/spoofceleb/flac/t
             "SpoofCeleb/spoofceleb/metadata/train.csv": "file,speaker,attack\n"
             "a01/id10002/y-1.flac,id10002,a01\n"
             "a02/id10002/y-1.flac,id10002,a02\na10/id10002/y-1.flac,id10002,a10\n",
+        },
+    ),
+    Case(
+        "HAD",
+        """
+HAD-HAD_train_1 fake - - train ZH HAD/HAD_train/conbine/HAD_train_1.wav $ROOT/HAD/HAD_train/HAD_train_label.txt
+HAD-HAD_train_2 real - - train ZH HAD/HAD_train/conbine/HAD_train_2.wav $ROOT/HAD/HAD_train/HAD_train_label.txt
+HAD-HAD_test_1 fake - - test ZH HAD/HAD_test/conbine/HAD_test_1.wav $ROOT/HAD/HAD_test/HAD_test_label.txt
+""",
+        lists={
+            "HAD/HAD_train/HAD_train_label.txt": "HAD_train_1 0.00-0.10-T/0.10-0.20-F 0\n"
+            "HAD_train_2 0.00-0.40-T 1\n",
+            "HAD/HAD_test/HAD_test_label.txt": "HAD_test_1 0.00-0.10-F/0.10-0.30-T 0\n",
+        },
+        not_listed=("HAD/HAD_test/conbine/HAD_test_2.wav",),
+    ),
+    Case(
+        "LlamaPartialSpoof",
+        """
+LlamaPartialSpoof-R01TTS.0.a-u1 fake R01TTS.0.a - test EN LlamaPartialSpoof/R01TTS.0.a/u1.wav $ROOT/LlamaPartialSpoof/label_R01TTS.0.a.txt
+LlamaPartialSpoof-R01TTS.0.a-u2 real - - test EN LlamaPartialSpoof/R01TTS.0.a/u2.wav $ROOT/LlamaPartialSpoof/label_R01TTS.0.a.txt
+""",
+        lists={
+            "LlamaPartialSpoof/label_R01TTS.0.a.txt": "u1 0.25 spoof 0.00-0.10-bonafide "
+            "0.10-0.25-spoof\nu2 0.38 bonafide 0.00-0.38-bonafide\n"
+        },
+    ),
+    Case(
+        "PartialSpoof",
+        """
+PartialSpoof-CON_T_1 fake - LA_1 train EN PartialSpoof/database/train/con_wav/CON_T_1.wav $ROOT/PartialSpoof/database/segment_labels/train_seglab_0.02.npy
+PartialSpoof-LA_D_2 real - LA_2 valid EN PartialSpoof/database/dev/con_wav/LA_D_2.wav -
+""",
+        lists={
+            "PartialSpoof/protocols/PartialSpoof_LA_cm_protocols/PartialSpoof.LA.cm.train.trl.txt": "LA_1 CON_T_1 - CON spoof\n",
+            "PartialSpoof/database/protocols/PartialSpoof_LA_cm_protocols/PartialSpoof.LA.cm.dev.trl.txt": "LA_2 LA_D_2 - - bonafide\n",
+            "PartialSpoof/database/segment_labels/train_seglab_0.16.npy": "",
+            "PartialSpoof/database/segment_labels/train_seglab_0.02.npy": "",
         },
     ),
     Case(

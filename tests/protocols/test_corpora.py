@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.pages import blocks, page
 
-from dataio.schema import COLUMNS
+from dataio.schema import COLUMNS, SEGMENTS
 from protocols import corpora as package
 from protocols import corpus
 from protocols.corpus import corpora
@@ -40,13 +40,13 @@ def test_the_miniature_gives_every_column_of_every_row(
 ):
     expected = []
     for number, cells in enumerate(case.expected()):
-        utterance, label, attack, speaker, proportion, language, path = cells
+        utterance, label, attack, speaker, proportion, language, path, *segments = cells
         options, encoding, bits = FORMATS[Path(path).suffix]
         seconds, rate, channels = 0.25 + number / 8, (16000, 24000)[number % 2], 1 + number % 2
         write_audio(path, seconds=seconds, rate=rate, channels=channels, **options)
         duration, path = str(round(seconds, 2)), f"$ROOT/{path}"
         expected.append([utterance, label, duration, str(rate), path, attack, speaker, proportion,
-                         str(channels), encoding, bits, language])  # fmt: skip
+                         str(channels), encoding, bits, language, *segments])  # fmt: skip
     for path in case.not_listed:
         write_audio(path)
     for path, text in case.lists.items():
@@ -58,7 +58,7 @@ def test_the_miniature_gives_every_column_of_every_row(
 
     assert (status, err) == (0, "")
     header, *rows = read(tmp_path / case.csv_name)
-    assert tuple(header) == COLUMNS
+    assert tuple(header) == corpora().get(case.database, case).columns
     for row, wanted in zip(rows, expected, strict=True):
         if row[9] == "MP3":  # an encoder pads: the length is right within 50 ms
             assert float(row[2]) == pytest.approx(float(wanted[2]), abs=0.05)
@@ -157,3 +157,48 @@ def test_the_102_fleurs_folders_have_102_codes():
 
     assert list(CODES) == _cases.FLEURS_FOLDERS.split()
     assert len(CODES) == len(set(CODES.values())) == 102
+
+
+HAD_LIST = "HAD/HAD_train/HAD_train_label.txt"
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [("u1 0.00-0.10-X 0\n", "pieces '0.00-0.10-X'"), ("u1 0.00-0.10-T\n", "2 fields")],
+)
+def test_labels_that_do_not_fit_are_refused_with_their_line(
+    protocols, write_text, tmp_path, text, word
+):
+    write_text(HAD_LIST, text)
+    status, _, err = protocols("build", "HAD", "--data_folder", "data")
+    assert status == 2 and word in err and "HAD_train_label.txt, line 1" in err
+
+
+def test_what_is_uncertain_of_a_layout_is_listed(protocols):
+    status, out, _ = protocols("list", "LlamaPartialSpoof")
+    assert status == 0 and "uncertain      the names of the label files" in out
+
+
+def test_the_column_of_segments_goes_through_merge_and_split(
+    protocols, write_audio, write_text, tmp_path
+):
+    lines = []
+    for number in range(8):
+        write_audio(f"HAD/HAD_train/conbine/u{number}.wav", seconds=1)
+        lines.append(f"u{number} 0.00-0.50-T/0.50-1.00-{'TF'[number % 2]} {number % 2}\n")
+    write_text(HAD_LIST, "".join(lines))
+    assert protocols("build", "HAD", "--data_folder", "data")[0] == 0
+    plain = ["X-1", "real", "1.0", "16000", "$ROOT/x.wav", *["-"] * 3, "1", "PCM_S", "16", "-"]
+    (tmp_path / "plain.csv").write_text(f"{','.join(COLUMNS)}\n{','.join(plain)}\n")
+
+    merged = ["merge", "--train", "plain.csv", "HAD.csv", "--output_folder", "merged"]
+    assert protocols(*merged)[0] == 0
+    header, *rows = read(tmp_path / "merged" / "train.csv")
+    assert header == [*COLUMNS, SEGMENTS]
+    assert {row[0]: row[12] for row in rows}["X-1"] == "-"
+    assert {row[12] for row in rows if row[0] != "X-1"} == {f"$ROOT/{HAD_LIST}"}
+
+    split = ["split", "HAD.csv", "--by", "ID", "--valid", "0.25", "--output_folder", "parts"]
+    assert protocols(*split)[0] == 0
+    header, *rows = read(tmp_path / "parts" / "valid.csv")
+    assert header[12] == SEGMENTS and {row[12] for row in rows} == {f"$ROOT/{HAD_LIST}"}
