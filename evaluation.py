@@ -5,6 +5,7 @@
     python evaluation.py A.csv --against B.csv                 two systems on the same files
     python evaluation.py calibrate DEV.csv --output cal.json   scores to log likelihood ratios
     python evaluation.py fuse DEV_A.csv DEV_B.csv --apply A.csv B.csv --output FUSED.csv
+    python evaluation.py localisation TIMELINES --labels L     where in the recordings, RangeEER
 
 `threshold` is on P(real), default 0.5. Each PREFIX names a subset, the text before the first hyphen
 of an ID; one with a hyphen, such as LA-E_1, selects within its subset the IDs that begin with it.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from importlib import import_module
 
 from dataio.command import run_command
 
@@ -27,15 +29,13 @@ EXPORTS = ("asvspoof5", "asvspoof2021", "asvspoof2019", "speech_df_arena", "spee
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     verb = argv[0] if argv and argv[0] in VERBS else "evaluate"
-    arguments = VERBS[verb](argv[1:]) if verb in VERBS else evaluate_arguments(argv)
+    parse, runs = VERBS.get(verb, (None, "metrics.session:evaluate"))
+    arguments = parse(argv[1:]) if parse else evaluate_arguments(argv)
     arguments.command = ["python", "evaluation.py", *argv]
 
     def command() -> int:
-        if verb == "evaluate":
-            from metrics import session as room
-        else:
-            from metrics import fitting as room
-        return getattr(room, verb)(arguments)
+        module, _, name = runs.partition(":")
+        return getattr(import_module(module), name)(arguments)
 
     return run_command(command)
 
@@ -117,6 +117,32 @@ def fuse_arguments(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def localisation_arguments(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="evaluation.py localisation",
+        description="Measure where timelines call recordings spoof, against labels of their parts.",
+    )
+    parser.add_argument("timelines", nargs="+", metavar="TIMELINE", help="JSON files or folders")
+    parser.add_argument("--labels", nargs="+", required=True, metavar="L", help="files or folders")
+    parser.add_argument(
+        "--threshold", type=float, default=0.0, help="spoof where real - fake <= it, default 0"
+    )
+    parser.add_argument(
+        "--absent_is_bona_fide", action="store_true", help="of labels that list spoof alone"
+    )
+    parser.add_argument(
+        "--allow_missing", action="store_true", help="measure although labels lack a timeline"
+    )
+    parser.add_argument(
+        "--bootstrap", type=int, default=DEFAULT_REPLICATES, metavar="N", help="0: no intervals"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the resampling, default 0")
+    parser.add_argument("--confidence", type=float, default=0.95, help="default 0.95")
+    parser.add_argument("--json", metavar="R.json", help="every figure")
+    parser.add_argument("--report", metavar="R.html", help="one self-contained page")
+    return parser.parse_intermixed_args(argv)
+
+
 def add_key_options(parser) -> None:
     parser.add_argument(
         "--key",
@@ -142,7 +168,11 @@ def split_threshold(words: list[str]) -> tuple[float, list[str]]:
         return DEFAULT_THRESHOLD, words
 
 
-VERBS = {"calibrate": calibrate_arguments, "fuse": fuse_arguments}  # without one: evaluate
+VERBS = {  # without one: evaluate
+    "calibrate": (calibrate_arguments, "metrics.fitting:calibrate"),
+    "fuse": (fuse_arguments, "metrics.fitting:fuse"),
+    "localisation": (localisation_arguments, "metrics.timelines:evaluate_localisation"),
+}
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from dataio.scores import Scores, meta_path, subset_index
 from metrics import calibration as calibrations
 
 SCORE_FILES = ("scores", "apply", "against", "threshold_from")
-OTHER_FILES = ("protocol", "calibration", "against_calibration", "key")
+OTHER_FILES = ("protocol", "calibration", "against_calibration", "key", "timelines", "labels")
 
 
 def refuse_overwriting(arguments: argparse.Namespace, outputs: Named) -> None:

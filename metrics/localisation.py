@@ -4,7 +4,8 @@ Every figure takes lists with an entry a file: `frame_scores` of arrays (N,) of 
 (larger: more likely real), `frame_seconds` of seconds a frame (one number where all are alike),
 `spoof_segments` of lists of (start, end) in seconds and `durations` in seconds. Frame i covers
 [i, i + 1) of its file's frame seconds and is called spoof where its score <= threshold; a stretch
-that no frame covers counts as not spoof. RangeEER: Zhang et al., arXiv 2305.17739.
+that no frame covers, or whose score is infinite (not scored), counts as not spoof. RangeEER: Zhang
+et al., arXiv 2305.17739.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ def frames(frame_scores, frame_seconds, spoof_segments, durations) -> Weighted:
         ends = np.minimum(np.arange(len(scores) + 1) * step, duration)
         within = np.diff(_seconds_before(spoof, ends))
         whole = _seconds_before(spoof, np.array([duration]))[0]
-        parts.append((scores, within, np.diff(ends) - within, (whole, duration - whole)))
+        weights, scored = np.stack([within, np.diff(ends) - within]), scores < np.inf
+        parts.append((scores[scored], *weights[:, scored], (whole, duration - whole)))
     return _joined(parts)
 
 
@@ -310,8 +312,8 @@ def _files(frame_scores, frame_seconds, spoof_segments, durations):
         zip(frame_scores, steps, spoof_segments, durations, strict=True)
     ):
         scores = np.asarray(scores, dtype=np.float64)
-        if scores.ndim != 1 or not np.isfinite(scores).all():
-            raise ValueError(f"file {number}: frame scores must be (N,) and finite")
+        if scores.ndim != 1 or not (scores > -np.inf).all():
+            raise ValueError(f"file {number}: frame scores must be (N,) and numbers, or infinite")
         if not (0 < step < np.inf and 0 <= duration < np.inf):
             raise ValueError(f"file {number}: {duration} s in frames of {step} s is no recording")
         try:

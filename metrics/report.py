@@ -22,6 +22,7 @@ TEMPLATE = Path(__file__).with_name("report.html")
 TILES = ("eer", "roc_auc", "min_dcf", "act_dcf", "cllr", "min_cllr")
 COLUMNS = (*TILES, "fpr", "fnr")
 SHOWN_SLICES = 60  # rows in the page; the JSON has them all
+LOCALISED = (("files",), ("seconds", "spoof"), ("seconds", "bona_fide"), ("threshold",))
 CAPTIONS = {
     "det": ("Detection error trade-off", "curves.error"),
     "roc": ("ROC", "curves.error"),
@@ -39,6 +40,39 @@ def page(found: dict) -> str:
     content = json.dumps(found, allow_nan=False).replace("<", "\\u003c")
     title = f"Evaluation of {Path(found['scores']['path']).name}"
     return render(TEMPLATE, title=title, body=body + _footer(found), json=Markup(content))
+
+
+def localisation_page(found: dict) -> str:
+    """The page of `evaluation.py localisation`, made as the other is."""
+    sizes = html(
+        "{} recordings: {} s spoof and {} s bona fide; called spoof where real - fake &le; {}",
+        *(_value(found, *at) for at in LOCALISED),
+    )
+    notes = join(
+        html('<p class="note">{}</p>', _value(found, "notes", place))
+        for place in range(len(found["notes"]))
+    )
+    tables = [html("<h1>Localisation</h1><p>{}</p>{}", sizes, notes)]
+    for part, title in (("rates", "Equal error rates"), ("at_threshold", "At the threshold")):
+        names = list(found[part][0]["figures"])
+        rows = [
+            [row["name"], *(_figure_cell(found, part, place, name) for name in names)]
+            for place, row in enumerate(found[part])
+        ]
+        tables.append(html("<h2>{}</h2>", title) + _table(["", *names], rows))
+    if found["bootstrap"]:
+        tables.append(
+            html(
+                "<p class='soft'>{} intervals: {} resamplings of files, seed {}</p>",
+                *(
+                    _value(found, "bootstrap", name)
+                    for name in ("confidence", "replicates", "seed")
+                ),
+            )
+        )
+    content = json.dumps(found, allow_nan=False).replace("<", "\\u003c")
+    body = join(tables, "\n") + _footer(found)
+    return render(TEMPLATE, title="Localisation", body=body, json=Markup(content))
 
 
 def field(*steps: object) -> str:

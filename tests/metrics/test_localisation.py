@@ -107,6 +107,11 @@ def test_spoof_that_no_frame_covers_is_missed_and_frames_past_the_end_weigh_noth
     assert (past.rate, past.threshold) == (0.0, -1.0)
 
 
+def test_frames_that_were_not_scored_are_never_called_spoof():
+    found = range_eer([np.array([1.0, np.inf, -1.0])], 1.0, [[(1.0, 3.0)]], [3.0])
+    assert (found.fnr, found.fpr, found.threshold) == (0.5, 0.0, -1.0)
+
+
 def test_overlapping_labels_are_counted_once():
     once = range_eer([np.array([0.3, -0.5, 0.1])], 1.0, [[(0.5, 1.7)]], [3.0])
     twice = range_eer([np.array([0.3, -0.5, 0.1])], 1.0, [[(0.9, 1.7), (0.5, 1.2)]], [3.0])
@@ -213,8 +218,8 @@ def test_thresholds_thinned_out_move_the_interval_by_little(monkeypatch):
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"frame_scores": [[0.0, math.nan]]}, "finite"),
-        ({"frame_scores": [[[0.0]]]}, "finite"),
+        ({"frame_scores": [[0.0, math.nan]]}, "infinite"),
+        ({"frame_scores": [[[0.0]]]}, "infinite"),
         ({"frame_seconds": [0.0]}, "no recording"),
         ({"durations": [math.inf]}, "no recording"),
         ({"spoof_segments": [[(2.0, 1.0)]]}, "start, end"),
