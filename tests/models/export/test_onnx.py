@@ -245,3 +245,20 @@ def test_run_onnx_calibrates_as_the_toolkit_does():
     ):
         for s in (-5.0, -0.3, 0.0, 1.1, 9.0):
             assert p_real((0.0, s), vars(made)) == pytest.approx(made.probability(s, 0.5))
+
+
+def test_the_benchmark_fills_its_table(exported, capsys, monkeypatch):
+    from benchmarks.cpu_inference import ENGINES, main
+
+    for name in ("PyTorch bf16", "ONNX float32"):  # each starts a process
+        monkeypatch.delitem(ENGINES, name)
+    folder = exported("w2v_tiny", *BOTH)
+    model = folder.parent / "w2v_tiny"
+    if not model.exists():
+        model.symlink_to(folder)
+    words = ["--folder", str(folder.parent), "--model", "w2v_tiny", "--seconds", "0.5"]
+    main([*words, "--rounds", "1", "--threads", "1"])
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if " MB " in line]
+    assert [row[0].removeprefix("| ") for row in rows] == list(ENGINES)
+    for row in rows:
+        assert float(row[1].split()[0]) > 0 and 50 < float(row[3].split()[0]) < 5000
