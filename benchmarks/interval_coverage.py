@@ -44,20 +44,28 @@ FILES = (
     ("skewed", 800, 100, 0.02), ("tied", 300, 300, 0.05), ("short", 300, 300, 0.2),
     ("wide fake", 100, 5000, 0.1), ("heavy", 1000, 1000, 0.002), ("normal", 1000, 1000, 0.2),
     ("skewed", 500, 5000, 0.01), ("normal", 5000, 5000, 0.05),
+    ("coarse", 100, 1000, 0.02), ("coarse", 300, 300, 0.1), ("coarse", 2000, 2000, 0.05),
 )  # fmt: skip
+STEPS = {"tied": 10, "coarse": 1}  # of scores that are rounded
 HARD = 0.05  # of the speakers: they have all of that share of files that scores worst
 # (speakers a class, whether they have files of both classes, share of a speaker's own shift in the
-# variance or "hard", whether they have unequal numbers of files, EER); 20 files a speaker and class
+# variance or "hard", whether they have unequal numbers of files, EER, real and fake files of each)
 GROUPS = (
-    (2, False, 0.5, False, 0.1), (5, False, 0.5, False, 0.1), (5, False, 0.2, True, 0.01),
-    (10, True, 0.2, True, 0.05), (20, True, 0.5, False, 0.02), (20, False, 0.5, True, 0.1),
-    (40, False, 0.2, True, 0.2), (10, False, "hard", False, 0.02), (20, False, "hard", False, 0.1),
+    (2, False, 0.5, False, 0.1, 20, 20), (5, False, 0.5, False, 0.1, 20, 20),
+    (5, False, 0.2, True, 0.01, 20, 20), (10, True, 0.2, True, 0.05, 20, 20),
+    (20, True, 0.5, False, 0.02, 20, 20), (20, False, 0.5, True, 0.1, 20, 20),
+    (40, False, 0.2, True, 0.2, 20, 20), (10, False, "hard", False, 0.02, 20, 20),
+    (20, False, "hard", False, 0.1, 20, 20), (10, True, 0.2, False, 0.05, 4, 200),
+    (20, False, 0.5, True, 0.1, 5, 50), (40, True, 0.2, True, 0.02, 5, 100),
 )  # fmt: skip
-# (real files, fake files, EER of A, EER of B, correlation of their scores)
+# (real files, fake files, EER of A, EER of B, correlation of their scores, speakers of both classes
+# whose shift is half of the variance; 0: each file is drawn by itself)
 PAIRS = (
-    (20, 20, 0.02, 0.2, 0.8), (30, 300, 0.02, 0.02, 0.8), (100, 1000, 0.002, 0.005, 0.8),
-    (300, 300, 0.1, 0.12, 0.95), (1000, 1000, 0.2, 0.05, 0.5),
+    (20, 20, 0.02, 0.2, 0.8, 0), (30, 300, 0.02, 0.02, 0.8, 0), (100, 1000, 0.002, 0.005, 0.8, 0),
+    (300, 300, 0.1, 0.12, 0.95, 0), (1000, 1000, 0.2, 0.05, 0.5, 0), (200, 200, 0.1, 0.12, 0.8, 10),
+    (100, 1000, 0.02, 0.05, 0.8, 20), (800, 800, 0.1, 0.1, 0.5, 40),
 )  # fmt: skip
+OWN_SHARE = 0.5  # of a speaker's shift in the variance of a pair's scores
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,7 @@ class Law:
         return {
             "normal": (stats.norm(), stats.norm()),
             "tied": (stats.norm(), stats.norm()),
+            "coarse": (stats.norm(), stats.norm()),
             "wide fake": (stats.norm(), stats.norm(scale=3)),
             "wide real": (stats.norm(scale=3), stats.norm()),
             "heavy": (stats.t(3), stats.t(3)),
@@ -97,8 +106,8 @@ class Law:
         return np.concatenate(shifted)
 
     def _scaled(self, raw):
-        if self.name == "tied":  # tenths of a standard deviation, none at the threshold
-            raw = (np.floor(10 * raw) + 0.5) / 10
+        if steps := STEPS.get(self.name):  # in a standard deviation, none at the threshold
+            raw = (np.floor(steps * raw) + 0.5) / steps
         return raw * _scale(self)
 
     def population(self, count: int = QUANTILES) -> tuple[np.ndarray, np.ndarray]:
@@ -137,38 +146,52 @@ def of_files(rng, case) -> tuple[Law, np.ndarray, np.ndarray, None]:
 
 
 def of_groups(rng, case) -> tuple[Law, np.ndarray, np.ndarray, np.ndarray]:
-    from scipy.stats import norm
-
-    speakers, both, share, unequal, eer = case
+    speakers, both, share, unequal, eer, real_each, fake_each = case
     law = Law("normal", eer)
     sizes = rng.lognormal(size=speakers) if unequal else np.ones(speakers)
-    sizes = np.maximum(1, np.round(20 * sizes / sizes.mean())).astype(int)
-    real = np.repeat(np.arange(speakers), sizes)
-    fake = real if both else real + speakers
-    speaker, labels = np.concatenate([real, fake]), np.repeat([1, 0], len(real))
+    real, fake = (
+        np.repeat(
+            np.arange(speakers), np.maximum(1, np.round(each * sizes / sizes.mean())).astype(int)
+        )
+        for each in (real_each, fake_each)
+    )
+    speaker = np.concatenate([real, fake if both else fake + speakers])
+    labels = np.repeat([1, 0], [len(real), len(fake)])
     if share == "hard":
         hard = (rng.random(2 * speakers) < HARD)[speaker]
         worst_first = rng.random(len(speaker)) * np.where(hard, HARD, 1 - HARD)
         worst_first[~hard] += HARD
         quantiles = np.where(labels == 1, worst_first, 1 - worst_first)
     else:
-        normal = np.sqrt(share) * rng.normal(size=2 * speakers)[speaker]
-        normal += np.sqrt(1 - share) * rng.normal(size=len(speaker))
-        quantiles = norm.cdf(normal)
+        quantiles = quantiles_of(rng, speaker, share)
     return law, law.scores(quantiles[labels == 1], quantiles[labels == 0]), labels, speaker
 
 
-def of_pairs(rng, case) -> tuple[tuple[Law, Law], list[np.ndarray], np.ndarray]:
+def quantiles_of(rng, speaker: np.ndarray, share: float) -> np.ndarray:
+    """Uniform (N,), a `share` of whose normal deviate's variance is each speaker's own."""
     from scipy.stats import norm
 
-    real, fake, *eers, correlation = case
-    shared = np.sqrt(correlation) * rng.normal(size=real + fake)
+    own = np.sqrt(share) * rng.normal(size=int(speaker.max()) + 1)[speaker]
+    return norm.cdf(own + np.sqrt(1 - share) * rng.normal(size=len(speaker)))
+
+
+def of_pairs(rng, case) -> tuple[tuple[Law, Law], list[np.ndarray], np.ndarray, np.ndarray | None]:
+    from scipy.stats import norm
+
+    real, fake, *eers, correlation, speakers = case
+    each = np.arange(real + fake)
+    speaker = np.concatenate([each[:real], each[:fake]]) % speakers if speakers else each
+    share = OWN_SHARE if speakers else 0.0
+
+    def deviates():
+        return norm.ppf(quantiles_of(rng, speaker, share))
+
+    shared = np.sqrt(correlation) * deviates()
     laws, scores = [Law("normal", eer) for eer in eers], []
     for law in laws:
-        own = np.sqrt(1 - correlation) * rng.normal(size=real + fake)
-        quantiles = norm.cdf(shared + own)
+        quantiles = norm.cdf(shared + np.sqrt(1 - correlation) * deviates())
         scores.append(law.scores(quantiles[:real], quantiles[real:]))
-    return laws, scores, np.repeat([1, 0], [real, fake])
+    return laws, scores, np.repeat([1, 0], [real, fake]), speaker if speakers else None
 
 
 def trial(kind: str, case, number: int, replicates: int) -> tuple[dict, dict]:
@@ -178,9 +201,9 @@ def trial(kind: str, case, number: int, replicates: int) -> tuple[dict, dict]:
     )
     options = {"setting": SETTING, "plan": Plan(replicates, seed=number)}
     if kind == "pairs":
-        (a, b), scores, labels = of_pairs(rng, case)
+        (a, b), scores, labels, clusters = of_pairs(rng, case)
         true_a, true_b = truth(a, *case[:2]), truth(b, *case[:2])
-        found = paired_intervals(scores, labels, PAIRED, **options)
+        found = paired_intervals(scores, labels, PAIRED, clusters=clusters, **options)
         return found, {name: true_a[name] - true_b[name] for name in PAIRED}
     law, scores, labels, clusters = (of_files if kind == "files" else of_groups)(rng, case)
     real = int(labels.sum())
@@ -205,8 +228,16 @@ def rows(kind: str, sets: int, replicates: int) -> Iterator[str]:
     columns = {name: (name,) for name in PAIRED} if kind == "pairs" else COLUMNS
     titles = {
         "files": ("law", "real", "fake", "true EER"),
-        "groups": ("speakers a class", "of both", "own share", "unequal", "true EER"),
-        "pairs": ("real", "fake", "EER of A", "EER of B", "correlation"),
+        "groups": (
+            "speakers a class",
+            "of both",
+            "own share",
+            "unequal",
+            "true EER",
+            "real",
+            "fake a speaker",
+        ),
+        "pairs": ("real", "fake", "EER of A", "EER of B", "correlation", "speakers"),
     }[kind]
     yield "| " + " | ".join([*titles, *columns]) + " |"
     yield "|---" + "|--:" * (len(titles) + len(columns) - 1) + "|"

@@ -19,8 +19,9 @@ SETS = 100
     [
         ("files", ("normal", 20, 400, 0.02)),
         ("files", ("short", 300, 300, 0.2)),
-        ("groups", (5, False, 0.5, False, 0.1)),
-        ("pairs", (100, 1000, 0.002, 0.005, 0.8)),
+        ("groups", (5, False, 0.5, False, 0.1, 20, 20)),
+        ("pairs", (100, 1000, 0.002, 0.005, 0.8, 0)),
+        ("pairs", (200, 200, 0.1, 0.12, 0.8, 10)),
     ],
 )
 def test_every_printed_interval_covers_the_truth(kind, case):
@@ -41,5 +42,5 @@ def test_both_errors_of_every_law_are_its_eer_at_the_threshold(name):
 
 def test_tables_have_a_share_for_every_column():
     (title, rule, first) = islice(rows("pairs", 2, 39), 3)
-    assert title.count("|") == rule.count("|") == first.count("|") == 10
+    assert title.count("|") == rule.count("|") == first.count("|") == 11
     assert "nan" not in first and first.endswith("0 |")
