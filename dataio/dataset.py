@@ -17,11 +17,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from dataio.audio import read_audio
 from dataio.audio_file import AudioHeader, UnreadableAudio
+from dataio.frame_labels import FrameLabels
 from dataio.probe import probe
 from dataio.processes import usable_workers
 from dataio.protocol import ProtocolRow, ProtocolTable
 from dataio.reading import Reading
-from dataio.schema import SAMPLE_RATE, UserError
+from dataio.schema import SAMPLE_RATE, UNKNOWN, UserError
 
 TRAIN, VALID, SCORE = "train", "valid", "score"
 SHORT, SILENT = "short", "silent"  # BadFile.kind of what is read and not scored
@@ -41,7 +42,7 @@ class Item:
     """One row, loaded: waveform (T,) float32 at 16 kHz, T >= 400.
 
     `draw` is what the augmentation leaves for the device to apply, if it does; `remarks` say what
-    is wrong with the file, or odd, though it was read.
+    is wrong with the file, or odd, though it was read; `frame_labels` (K,) are of its parts.
     """
 
     row: int
@@ -50,6 +51,7 @@ class Item:
     waveform: np.ndarray
     draw: object | None = None
     remarks: tuple[str, ...] = ()
+    frame_labels: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,9 @@ class WaveformBatch:
     """waveforms (B, T) float32, zeros behind each row's end; lengths (B,) int64 in samples;
     labels and rows (B,) int64. `bad` holds the rows asked for that gave none, so B may be 0.
     `draws` holds a row's part of the augmentation that is left for the device, or is empty;
-    `remarks` are (row, ID, words) of the files that were read for all that is said.
+    `remarks` are (row, ID, words) of the files that were read for all that is said. `frame_labels`
+    (B, K) int8 label the parts of rows (see `FrameLabels`), -1 behind a row's end; (0, 0) where
+    they were not asked for.
     """
 
     waveforms: torch.Tensor
@@ -81,6 +85,7 @@ class WaveformBatch:
     bad: list[BadFile] = field(default_factory=list)
     draws: list = field(default_factory=list)
     remarks: list[tuple[int, str, str]] = field(default_factory=list)
+    frame_labels: torch.Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.int8))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -100,6 +105,7 @@ class WaveformBatch:
             rows=self.rows[rows],
             ids=self.ids[rows],
             draws=self.draws[rows],
+            frame_labels=self.frame_labels[rows],
         )
 
     def __reduce__(self) -> tuple:
@@ -107,7 +113,7 @@ class WaveformBatch:
         container has 64 MB, and a loader that finds it full hangs.
         """
         arrays = {name: getattr(self, name).numpy() for name in _TENSORS}
-        return _from_arrays, (arrays, self.ids, self.bad, self.draws)
+        return _from_arrays, (arrays, self.ids, self.bad, self.draws, self.remarks)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> WaveformBatch:
         return self._mapped(lambda tensor: tensor.to(device, non_blocking=non_blocking))
@@ -119,12 +125,12 @@ class WaveformBatch:
         return replace(self, **{name: change(getattr(self, name)) for name in _TENSORS})
 
 
-_TENSORS = ("waveforms", "lengths", "labels", "rows")
+_TENSORS = ("waveforms", "lengths", "labels", "rows", "frame_labels")
 
 
-def _from_arrays(arrays: dict[str, np.ndarray], ids, bad, draws) -> WaveformBatch:
+def _from_arrays(arrays: dict[str, np.ndarray], ids, bad, draws, remarks) -> WaveformBatch:
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    return WaveformBatch(**tensors, ids=ids, bad=bad, draws=draws)
+    return WaveformBatch(**tensors, ids=ids, bad=bad, draws=draws, remarks=remarks)
 
 
 def draw_piece(
@@ -172,6 +178,7 @@ class WaveformDataset(Dataset):
         max_valid_duration: float | None = None,
         min_duration: float | None = None,
         inspect: Inspect | None = None,
+        frame_labels: FrameLabels | None = None,
     ):
         if mode not in (TRAIN, VALID, SCORE):
             raise ValueError(f"unknown mode {mode!r}: expected 'train', 'valid' or 'score'")
@@ -180,6 +187,7 @@ class WaveformDataset(Dataset):
         self.augmentation, self.on_device = augmentation, on_device
         self.max_valid_duration = max_valid_duration
         self.min_duration, self.inspect = min_duration, inspect
+        self.frame_labels = frame_labels
 
     def __len__(self) -> int:
         return len(self.table)
@@ -189,7 +197,7 @@ class WaveformDataset(Dataset):
         fields = self.table.row(row)
         rng = np.random.default_rng([self.seed, epoch, row])
         try:
-            header, reading = self._read(fields, rng)
+            header, reading, start = self._read(fields, rng)
             remarks = [str(fault) for fault in reading.faults]
             if self.inspect is not None:
                 remarks += self.inspect(fields.path, header, reading.waveform)
@@ -202,12 +210,19 @@ class WaveformDataset(Dataset):
                 raise
             reason = f"it cannot be loaded ({type(error).__name__}: {error})".splitlines()[0]
             return BadFile(row, fields.id, fields.path, reason)
+        labels = None
+        if self.frame_labels is not None:
+            labels = self.frame_labels(fields, start, len(reading.waveform) / SAMPLE_RATE)
         waveform, draw = self._augmented(reading.waveform, rng)
         waveform = pad_to(waveform, RECEPTIVE_FIELD)
-        return Item(row, fields.id, fields.label, waveform, draw, tuple(remarks))
+        return Item(row, fields.id, fields.label, waveform, draw, tuple(remarks), labels)
 
-    def _read(self, fields: ProtocolRow, rng: np.random.Generator) -> tuple[AudioHeader, Reading]:
-        """A row's file or the piece of it that is due; `_Unfit` for what is not to be scored."""
+    def _read(
+        self, fields: ProtocolRow, rng: np.random.Generator
+    ) -> tuple[AudioHeader, Reading, float]:
+        """A row's file or the piece of it that is due, and where that starts (seconds); `_Unfit`
+        for what is not to be scored.
+        """
         header = probe(fields.path)
         self._refuse_short(header.seconds)
         start, length = self._piece(header.seconds, rng)
@@ -223,7 +238,7 @@ class WaveformDataset(Dataset):
             if is_silent(reading.waveform):
                 mixed = " once its channels are mixed" if is_mixed(fields, header) else ""
                 raise _Unfit(f"it is digital silence{mixed}, on which there is no verdict", SILENT)
-        return header, reading
+        return header, reading, start
 
     def load(self, epoch: int, rows: Iterable[int]) -> WaveformBatch:
         """The batch of some rows, in their order."""
@@ -297,7 +312,18 @@ def collate(items: Sequence[Item | BadFile]) -> WaveformBatch:
         bad=[item for item in items if isinstance(item, BadFile)],
         draws=[item.draw for item in good if item.draw is not None],
         remarks=[(item.row, item.id, "; ".join(item.remarks)) for item in good if item.remarks],
+        frame_labels=_padded_labels([item.frame_labels for item in good]),
     )
+
+
+def _padded_labels(labels: Sequence[np.ndarray | None]) -> torch.Tensor:
+    """(B, K) of labels (K_b,), -1 behind their ends; (0, 0) where there are none."""
+    if not labels or labels[0] is None:
+        return torch.empty(0, 0, dtype=torch.int8)
+    padded = torch.full((len(labels), max(map(len, labels))), UNKNOWN, dtype=torch.int8)
+    for row, values in zip(padded, labels, strict=True):
+        row[: len(values)] = torch.from_numpy(values)
+    return padded
 
 
 # --- loading ahead ----------------------------------------------------------------------------

@@ -61,10 +61,10 @@ LOSSES = {"cross_entropy": cross_entropy, "oc_softmax": oc_softmax}
 def build_loss(spec: Mapping[str, object], *, last: str) -> Callable[[Tensor, Tensor], Tensor]:
     """The loss `(logits, labels) -> (B,)` of a YAML's `loss`, for a head with that `last` layer.
 
-    UserError for a name or option that is not known, a value that does not fit, and a head whose
-    last layer belongs to another loss.
+    What it says of frames is `models.heads.frame_loss`. UserError for a name or option that is not
+    known, a value that does not fit, and a head whose last layer belongs to another loss.
     """
-    options = dict(spec)
+    options = {key: value for key, value in spec.items() if key not in ("frames", "resolution")}
     name = options.pop("name", "cross_entropy")
     if name not in LOSSES:
         raise UserError(f"unknown loss {name!r}: choose one of {', '.join(LOSSES)}")

@@ -23,7 +23,8 @@ from dataio.schema import UserError
 from dataio.stopping import Stopped, StopRequest
 from models.detector import Detector
 from models.distributed import World, sum_over_ranks
-from models.heads.interface import HeadOutput
+from models.heads.frame_loss import build_frame_loss, require_frames
+from models.heads.interface import FrameOutput, HeadOutput
 from models.heads.losses import build_loss
 from models.precision import autocast
 from models.training.bad_files import BadFiles
@@ -84,6 +85,9 @@ class DetectorBrain(Brain):
         self.detector, self.world, self.best = detector, world, best
         self.log, self.held = log, list(held)
         self.loss = build_loss(hparams["loss"], last=hparams["head"].get("last", "linear"))
+        self.frame_loss = build_frame_loss(hparams["loss"])
+        if self.frame_loss is not None:
+            require_frames(detector.classifier, hparams["head"]["name"])
         best.checkpoints_dir = checkpointer.checkpoints_dir  # which `--debug` has just moved
         self.state = TrainState()
         self.stop = StopRequest(hparams["time_limit"])
@@ -103,8 +107,12 @@ class DetectorBrain(Brain):
 
     # --- one step ---------------------------------------------------------------------------------
 
-    def compute_forward(self, batch: MicroBatch | WaveformBatch, stage: Stage) -> HeadOutput:
-        """Logits (B, 2) and embeddings (B, D), through the one `forward` that DDP watches."""
+    def compute_forward(
+        self, batch: MicroBatch | WaveformBatch, stage: Stage
+    ) -> HeadOutput | FrameOutput:
+        """Logits (B, 2) and embeddings (B, D), through the one `forward` that DDP watches; also
+        those of the frames where their loss is asked for.
+        """
         if stage != Stage.TRAIN:
             # Without DDP's wrapper: ranks hold different numbers of validation batches.
             self.detector.mask_padding = True
@@ -117,7 +125,8 @@ class DetectorBrain(Brain):
         waveforms = data.waveforms.to(self.device, non_blocking=True)
         if data.draws:
             waveforms = rawboost_on_device(waveforms, data.draws)
-        return self.modules.detector(waveforms, data.lengths)
+        with_frames = self.frame_loss is not None
+        return self.modules.detector(waveforms, data.lengths, with_frames=with_frames)
 
     def _forward_of_nothing(self) -> HeadOutput:
         """A forward that counts for nothing, so that this rank joins the gradient's sum."""
@@ -126,7 +135,7 @@ class DetectorBrain(Brain):
         return HeadOutput(output.logits * 0, output.embedding * 0)
 
     def compute_objectives(
-        self, predictions: HeadOutput, batch: MicroBatch | WaveformBatch, stage: Stage
+        self, predictions: HeadOutput | FrameOutput, batch: MicroBatch | WaveformBatch, stage: Stage
     ) -> torch.Tensor:
         """The loss of the recipe, averaged over the rows of the whole optimiser step.
 
@@ -140,6 +149,10 @@ class DetectorBrain(Brain):
         if len(labels) == 0:
             return logits.sum() * 0
         total = self.loss(logits, labels).sum()
+        if self.frame_loss is not None:
+            counts = self.detector.frame_lengths(batch.data.lengths).to(self.device)
+            parts = batch.data.frame_labels.to(self.device)
+            total = total + self.frame_loss(predictions.frame_logits.float(), counts, parts).sum()
         self._step_loss += float(total.detach())
         self._step_rows += len(labels)
         self._step_seconds += batch.data.seconds

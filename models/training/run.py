@@ -16,6 +16,7 @@ import augment
 from dataio.batching import BatchPlan, scoring_batches
 from dataio.checked import Damaged, refuse_yaml_tricks
 from dataio.dataset import WaveformDataset
+from dataio.frame_labels import FrameLabels
 from dataio.locks import LOCK, refuse_second_writer, sole_writer
 from dataio.output_paths import check_writable
 from dataio.protocol import ProtocolTable
@@ -25,6 +26,7 @@ from models.checkpoints import CheckpointInfo, load_detector
 from models.detector import Detector, build_detector, detector_options
 from models.distributed import World, backend_in_use, barrier, choose_device, join_world
 from models.front_ends.config import CONFIGS
+from models.heads.frame_loss import build_frame_loss
 from models.training.brain import DetectorBrain
 from models.training.first_weights import (
     first_weights,
@@ -243,9 +245,14 @@ def make_train_stream(
     hparams: dict, table: ProtocolTable, world: World, device: str
 ) -> TrainStream:
     crop = crop_range(hparams["train_crop_seconds"])
+    frame_loss, frame_labels = build_frame_loss(hparams["loss"]), None
+    if frame_loss is not None:
+        frame_labels = FrameLabels(frame_loss.resolution)
+        frame_labels.check(table)
     dataset = WaveformDataset(
         table,
         mode="train",
+        frame_labels=frame_labels,
         crop_seconds=crop,
         augmentation=augmentation(hparams),
         on_device=hparams["augment_on"] == "device",

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from dataio.schema import COLUMNS, SAMPLE_RATE, Row
+from dataio.schema import COLUMNS, SAMPLE_RATE, SEGMENTS, Row
 
 
 def make_corpus(folder: Path, *, train: int = 18, valid: int = 10, test: int = 10) -> Path:
@@ -34,6 +34,24 @@ def write_utterance(data: Path, split: str, number: int, rng: np.random.Generato
     soundfile.write(data / name, waveform.astype(np.float32), SAMPLE_RATE)
     path = f"$ROOT/{name}"
     return Row(f"Toy-{split}-{number:03d}", label, len(time) / SAMPLE_RATE, SAMPLE_RATE, path)
+
+
+def label_parts(corpus: Path) -> Path:
+    """The corpus with a `parts` folder of protocols: of each fake file the first half is spoof."""
+    (corpus / "parts").mkdir(exist_ok=True)
+    lines = []
+    for split in ("train", "valid", "test"):
+        with (corpus / "protocols" / f"{split}.csv").open(newline="") as stream:
+            header, *rows = csv.reader(stream)
+        for row in rows:
+            half, end, fake = float(row[2]) / 2, float(row[2]), row[1] == "fake"
+            first = f"0-{half:.3f}-F/{half:.3f}-{end:.3f}-T" if fake else f"0-{end:.3f}-T"
+            lines.append(f"{row[0]} {first} {1 - fake}\n")
+        with (corpus / "parts" / f"{split}.csv").open("w", newline="") as stream:
+            named = [[*row, "$ROOT/parts.txt"] for row in rows]
+            csv.writer(stream).writerows([[*header, SEGMENTS], *named])
+    (corpus / "Data" / "parts.txt").write_text("".join(lines))
+    return corpus
 
 
 def write_protocol(path: Path, rows: list[Row]) -> None:

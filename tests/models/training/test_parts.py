@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from support.corpus import label_parts
 from support.training import killed_run, make_run, toy_arguments
 
 import main
@@ -11,15 +12,19 @@ PARTS = {
     "mhfa": ("{name: mhfa, heads: 4, compressed: 8}", "{label_smoothing: 0.1}"),
     "nes2net": ("{name: nes2net, last: cosine}", "{name: oc_softmax, alpha: 10}"),
     "aasist": ("{name: aasist}", "{class_weights: [0.1, 0.9]}"),
+    "frames": ("{name: mean_linear}", "{frames: 1.0, resolution: 0.04}"),
 }
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_run_with_another_head_resumes_exactly_and_scores(part, toy_corpus, tmp_path):
     head, loss = PARTS[part]
+    toy_corpus = label_parts(toy_corpus) if part == "frames" else toy_corpus
+    labels = {"protocol_folder": toy_corpus / "parts"} if part == "frames" else {}
     states = []
     for name in ("whole", "killed"):
         options = {"base_path": tmp_path / name, "exp_name": part, "head": head, "loss": loss}
+        options |= labels
         run = make_run(toy_corpus, tmp_path / name, **options)
         if name == "killed":
             killed_run(*run, at="validated")
@@ -35,4 +40,5 @@ def test_a_run_with_another_head_resumes_exactly_and_scores(part, toy_corpus, tm
     with np.load(scores) as arrays:
         assert arrays["embeddings"].shape[1] == run[0].detector.classifier.embedding_width
         assert np.isfinite(arrays["logits"]).all()
-        assert f'"head": "{part}"' in str(arrays["meta"])
+        name = head.strip("{}").split(",")[0].removeprefix("name: ")
+        assert f'"head": "{name}"' in str(arrays["meta"])

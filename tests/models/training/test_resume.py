@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.corpus import label_parts
 from support.faults import at_step, mistaken, preempted, quick_scaler
 from support.runs import run_main
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -112,9 +113,13 @@ def test_a_mistake_of_one_rank_ends_the_other_in_seconds(toy_corpus, tmp_path):
     assert time.monotonic() - start < 120, "not distributed_timeout, two hours"
 
 
-def test_a_run_of_two_processes_goes_on_in_one_with_twice_the_accumulation(toy_corpus, tmp_path):
+@pytest.mark.parametrize("loss", ["{name: cross_entropy}", "{frames: 1.0, resolution: 0.04}"])
+def test_a_run_of_two_processes_goes_on_in_one_with_twice_the_accumulation(
+    loss, toy_corpus, tmp_path
+):
     """The steps are the same; the checkpoint's count of batches, 3, no multiple of the factor."""
-    options = {"ckpt_interval_steps": 3}
+    folder = label_parts(toy_corpus) / "parts"
+    options = {"ckpt_interval_steps": 3, "loss": loss, "protocol_folder": folder}
     whole = command(toy_corpus, tmp_path / "whole", grad_accumulation_factor=2, **options)
     assert run_main(whole) == 0
     assert run_main(command(toy_corpus, tmp_path / "moved", **options), ranks=2, die="step:4") != 0
