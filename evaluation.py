@@ -54,11 +54,11 @@ def evaluate_arguments(argv: list[str]) -> argparse.Namespace:
         type=int,
         const=DEFAULT_REPLICATES,
         metavar="N",
-        help=f"intervals from N resamplings (default {DEFAULT_REPLICATES}; 0: none)",
+        help=f"intervals from N reweightings (default {DEFAULT_REPLICATES}; 0: none)",
     )
-    what.add_argument("--seed", type=int, default=0, help="of the resampling, default 0")
+    what.add_argument("--seed", type=int, default=0, help="of the weights, default 0")
     what.add_argument("--confidence", type=float, default=0.95, help="default 0.95")
-    what.add_argument("--cluster", metavar="COLUMN", help="resample groups, such as Speaker")
+    what.add_argument("--cluster", metavar="COLUMN", help="reweight groups, such as Speaker")
     what.add_argument("--protocol", metavar="T.csv", help="protocol of these scores")
     what.add_argument("--by", nargs="+", metavar="COLUMN", help="slices, such as Attack Language")
     what.add_argument("--against", metavar="B.csv", help="a second system's scores, same files")
@@ -136,7 +136,7 @@ def localisation_arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--bootstrap", type=int, default=DEFAULT_REPLICATES, metavar="N", help="0: no intervals"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the resampling, default 0")
+    parser.add_argument("--seed", type=int, default=0, help="of the weights, default 0")
     parser.add_argument("--confidence", type=float, default=0.95, help="default 0.95")
     parser.add_argument("--json", metavar="R.json", help="every figure")
     parser.add_argument("--report", metavar="R.html", help="one self-contained page")

@@ -61,7 +61,7 @@ class Plan:
         least = math.ceil(round(2 / (1 - self.confidence), 6)) - 1  # whose outermost are the ends
         if self.replicates < least:
             raise ValueError(
-                f"{self.replicates} resamplings are too few for an interval of confidence "
+                f"{self.replicates} reweightings are too few for an interval of confidence "
                 f"{self.confidence:g}: give {max(1000, least)}, or 0 for none; least: {least}"
             )
 

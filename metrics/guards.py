@@ -38,8 +38,8 @@ def notes(name: str, points: Sweep, *, part: bool = False) -> list[str]:
     return found
 
 
-def resampling_notes(name: str, points: Sweep, groups: Mapping[str, int], unit: str) -> list[str]:
-    """What resampling `groups` of each class, `unit`s ("file", "group"), cannot tell."""
+def group_notes(name: str, points: Sweep, groups: Mapping[str, int], unit: str) -> list[str]:
+    """What reweighting `groups` of each class, `unit`s ("file", "group"), cannot tell."""
     lone = [kind for kind in ("real", "fake") if groups[kind] == 1]
     if lone:
         whose = " and ".join(lone)

@@ -63,7 +63,7 @@ def bootstrap_sentence(bootstrap: dict) -> str:
     """How the intervals were made."""
     cluster = bootstrap["cluster"]
     unit = "files within each class" if cluster is None else f"whole groups by {cluster}"
-    drawn = f"{bootstrap['replicates']} resamplings of {unit}, seed {bootstrap['seed']}"
+    drawn = f"{bootstrap['replicates']} reweightings of {unit}, seed {bootstrap['seed']}"
     return f"{100 * bootstrap['confidence']:g}% intervals: {drawn}"
 
 

@@ -63,7 +63,7 @@ def localisation_page(found: dict) -> str:
     if found["bootstrap"]:
         tables.append(
             html(
-                "<p class='soft'>{} intervals: {} resamplings of files, seed {}</p>",
+                "<p class='soft'>{} intervals: {} reweightings of files, seed {}</p>",
                 *(
                     _value(found, "bootstrap", name)
                     for name in ("confidence", "replicates", "seed")
@@ -181,7 +181,7 @@ def _bootstrap(found: dict) -> str:
     if found["setting"]["bootstrap"]["cluster"] is not None:
         unit = html("whole groups by {}", _value(found, *at, "cluster"))
     return html(
-        "{} intervals: {} resamplings of {}, seed {}",
+        "{} intervals: {} reweightings of {}, seed {}",
         _value(found, *at, "confidence"),
         _value(found, *at, "replicates"),
         unit,

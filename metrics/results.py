@@ -24,7 +24,7 @@ SLICED = ("eer", "roc_auc", "fpr", "fnr")
 class Data:
     """The files under evaluation: `scores` (N,) larger = real, `labels` (N,) 1 / 0, `ids` (N,)
     and the rows of each subset by name (`all` first). `clusters` (N,) of integer codes, negative
-    for a file on its own, or None to resample single files."""
+    for a file on its own, or None to reweight single files."""
 
     ids: np.ndarray
     scores: np.ndarray
@@ -93,7 +93,7 @@ def _notes(name: str, points: Sweep, data: Data, rows, request: Request, part=Fa
         clusters = data.clusters_of(rows)
         groups = group_counts(data.labels[rows], clusters)
         unit = "file" if clusters is None else "group"
-        found += guards.resampling_notes(name, points, groups, unit)
+        found += guards.group_notes(name, points, groups, unit)
     return found
 
 

@@ -113,9 +113,9 @@ def test_the_threshold_of_large_logits_is_given_as_a_score(world, capsys):
 
 
 @pytest.mark.parametrize("asked", [["1"], ["38"], ["200", "--confidence", "0.995"]])
-def test_too_few_resamplings_for_an_interval_are_refused(world, capsys, asked):
+def test_too_few_reweightings_for_an_interval_are_refused(world, capsys, asked):
     status, _, err = run(capsys, "A.csv", "--bootstrap", *asked)
-    assert status == 2 and f"{asked[0]} resamplings are too few for an interval" in err
+    assert status == 2 and f"{asked[0]} reweightings are too few for an interval" in err
     assert "give 1000, or 0 for none" in err
 
 

@@ -120,7 +120,7 @@ def results_table(measured: Sequence[Measured]) -> str:
     lines = [
         "## Results",
         "",
-        "Equal error rate in %, with its 95 % interval (resampled files), of these score files.",
+        "Equal error rate in %, with its 95 % interval (reweighted files), of these score files.",
         "",
         "| score file | computed by | subset | real | fake | EER % |",
         "|---|---|---|--:|--:|--:|",

@@ -230,8 +230,8 @@ def test_one_class_has_nan_intervals_for_what_needs_two():
 @pytest.mark.parametrize(
     "asked, message",
     [
-        ({"replicates": 0}, "0 resamplings are too few"),
-        ({"replicates": 38}, "38 resamplings are too few .*least: 39"),
+        ({"replicates": 0}, "0 reweightings are too few"),
+        ({"replicates": 38}, "38 reweightings are too few .*least: 39"),
         ({"replicates": 1000, "confidence": 0.999}, "give 1999"),
         ({"confidence": 1.0}, "strictly between 0 and 1"),
     ],

@@ -28,9 +28,9 @@ def test_reversed_scores_doubt_the_polarity_and_reversed_slices_do_not(rng):
 
 def test_a_class_of_one_file_or_group_is_named():
     points = sweep(np.array([0.0, 1, 2]), np.array([0, 1, 1]))
-    (note,) = guards.resampling_notes("all", points, {"real": 2, "fake": 1}, "file")
+    (note,) = guards.group_notes("all", points, {"real": 2, "fake": 1}, "file")
     assert note == "all: one file holds all fake files, so no interval can be drawn over it"
-    (note,) = guards.resampling_notes("all", points, {"real": 1, "fake": 1}, "group")
+    (note,) = guards.group_notes("all", points, {"real": 1, "fake": 1}, "group")
     assert "one group holds all real and fake files" in note
 
 
