@@ -53,13 +53,31 @@ def read_audio(
     stop = total if max_seconds is None else min(total, start + round(max_seconds * SAMPLE_RATE))
     if start >= total:
         raise UnreadableAudio(path, f"it ends before {start_seconds:.2f} s")
-    reader = _read_plain if header.sample_rate == SAMPLE_RATE else _read_resampled
-    waveform = _together(path, reader(path, header, start, stop, channel, faults), stop - start)
+    pieces = _pieces(path, header, start, stop, channel, faults)
+    waveform = _together(path, pieces, stop - start)
     if len(waveform) == 0:
         raise UnreadableAudio(path, "it holds no audio")
-    if not np.isfinite(waveform).all():
-        raise UnreadableAudio(path, "it holds samples that are not finite")
+    _refuse_infinite(path, waveform)
     return Reading(waveform, faults.all())
+
+
+def stream_audio(
+    path: str | os.PathLike, header: AudioHeader, *, faults: Faults, channel: int | None = None
+) -> Iterator[np.ndarray]:
+    """The samples of `read_audio` as they are decoded: (T,) each, for files of any length.
+
+    What it raises is raised when it is come upon; `faults` is complete at the end.
+    """
+    path = os.fspath(path)
+    total = math.ceil(header.frames * SAMPLE_RATE / header.sample_rate)
+    left = total
+    for piece in _pieces(path, header, 0, total, channel, faults):
+        piece = piece[:left]
+        _refuse_infinite(path, piece)
+        yield piece
+        left -= len(piece)
+    if left == total:
+        raise UnreadableAudio(path, "it holds no audio")
 
 
 def _together(path: str, pieces: Iterator[np.ndarray], length: int) -> np.ndarray:
@@ -78,6 +96,17 @@ def _together(path: str, pieces: Iterator[np.ndarray], length: int) -> np.ndarra
         waveform[at : at + len(piece)] = piece
         at += len(piece)
     return waveform[:at]
+
+
+def _pieces(path, header, start, stop, channel, faults) -> Iterator[np.ndarray]:
+    """Samples [start, stop) of the file at 16 kHz, and perhaps some behind them."""
+    reader = _read_plain if header.sample_rate == SAMPLE_RATE else _read_resampled
+    return reader(path, header, start, stop, channel, faults)
+
+
+def _refuse_infinite(path: str, samples: np.ndarray) -> None:
+    if not np.isfinite(samples).all():
+        raise UnreadableAudio(path, "it holds samples that are not finite")
 
 
 def _read_plain(path, header, start, stop, channel, faults) -> Iterator[np.ndarray]:

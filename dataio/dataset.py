@@ -26,6 +26,7 @@ from dataio.schema import SAMPLE_RATE, UNKNOWN, UserError
 
 TRAIN, VALID, SCORE = "train", "valid", "score"
 SHORT, SILENT = "short", "silent"  # BadFile.kind of what is read and not scored
+LONG = "long"  # of what is longer than `most_seconds`, and not read here
 SILENT_PEAK = 2.0**-15  # of full scale: no sample reaches the smallest step of 16 bits
 RECEPTIVE_FIELD = 400  # samples (25 ms) the seven convolutions need for one frame
 
@@ -57,7 +58,7 @@ class Item:
 @dataclass(frozen=True)
 class BadFile:
     """A row without a waveform, of a file that does not read (kind "error"), is shorter than
-    `min_duration` ("short") or is digital silence ("silent").
+    `min_duration` ("short"), is digital silence ("silent") or is over `most_seconds` ("long").
     """
 
     row: int
@@ -162,7 +163,8 @@ class WaveformDataset(Dataset):
     mode `valid`: whole files, or the centre piece of `max_valid_duration`; nothing is random.
     mode `score`: whole files, or a channel of them; those under `min_duration` seconds and those
     of digital silence are told apart, and a file that makes loading fail in whatever way is a
-    `BadFile`. `inspect(path, header, waveform)` gives further remarks on a file.
+    `BadFile`; so is one over `most_seconds`, unread. `inspect(path, header, waveform)` gives
+    further remarks on a file.
     Lengths come from the audio header, never from the CSV; only the needed piece is decoded.
     """
 
@@ -177,6 +179,7 @@ class WaveformDataset(Dataset):
         on_device: bool = False,
         max_valid_duration: float | None = None,
         min_duration: float | None = None,
+        most_seconds: float | None = None,
         inspect: Inspect | None = None,
         frame_labels: FrameLabels | None = None,
     ):
@@ -186,7 +189,7 @@ class WaveformDataset(Dataset):
         self.crop_seconds = check_crop(crop_seconds)
         self.augmentation, self.on_device = augmentation, on_device
         self.max_valid_duration = max_valid_duration
-        self.min_duration, self.inspect = min_duration, inspect
+        self.min_duration, self.most_seconds, self.inspect = min_duration, most_seconds, inspect
         self.frame_labels = frame_labels
 
     def __len__(self) -> int:
@@ -225,6 +228,8 @@ class WaveformDataset(Dataset):
         """
         header = probe(fields.path)
         self._refuse_short(header.seconds)
+        if self.most_seconds is not None and header.seconds > self.most_seconds:
+            raise _Unfit(f"it is longer than {self.most_seconds} s", LONG)
         start, length = self._piece(header.seconds, rng)
         reading = read_audio(
             fields.path,
@@ -358,7 +363,7 @@ class BatchLoader:
             pin_memory=pin_memory,
             prefetch_factor=prefetch_factor if num_workers else None,
             persistent_workers=num_workers > 0,
-            worker_init_fn=_leave_stopping_to_main,
+            worker_init_fn=in_worker,
             generator=torch.Generator(),  # else every pass takes a number from the global one
         )
 
@@ -368,14 +373,7 @@ class BatchLoader:
         Raises `LoaderError` where a worker fails or is killed.
         """
         self._keys.keys = keys
-        batches = iter(self._loader)
-        while True:
-            try:
-                batch = next(batches)
-            except StopIteration:
-                return
-            except RuntimeError as error:  # torch's word for a worker that is gone
-                raise LoaderError(_death_notice(error)) from error
+        for batch in loaded(self._loader):
             if isinstance(batch, _Failure):
                 raise LoaderError(batch.sentence)
             yield batch
@@ -391,6 +389,19 @@ class BatchLoader:
 
     def __exit__(self, *_) -> None:
         self.close()
+
+
+def loaded(loader: DataLoader) -> Iterator:
+    """What a loader gives, in order; `LoaderError` where a worker of it is gone."""
+    batches = iter(loader)
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except RuntimeError as error:  # torch's word for a worker that is gone
+            raise LoaderError(_death_notice(error)) from error
+        yield batch
 
 
 def batch_loader(
@@ -447,7 +458,7 @@ def _unchanged(batch):
     return batch
 
 
-def _leave_stopping_to_main(_worker: int) -> None:
+def in_worker(_worker: int) -> None:
     """A scheduler signals all processes of a job; the main one still needs batches to end well.
 
     SIGTERM is also how torch ends a worker that hangs, so it is not ignored for ever.

@@ -43,16 +43,16 @@ class Link(NamedTuple):
     is_torn: bool
 
 
-def pages(data: bytes | mmap, at: int = 0) -> Iterator[Page]:
-    """The whole pages from byte `at` on; what is none is passed over."""
-    end = len(data)
+def pages(data: bytes | mmap, at: int = 0, end: int | None = None) -> Iterator[Page]:
+    """The whole pages in bytes [at, end); what is none is passed over."""
+    end = len(data) if end is None else end
     while at + _HEADER.size <= end:
         magic, version, flags, granule, serial, number, _, lacings = _HEADER.unpack_from(data, at)
         size = _HEADER.size + lacings + sum(data[at + 27 : at + 27 + lacings])
         if magic == b"OggS" and not version and at + size <= end:
             yield Page(at, size, flags & _FIRST, flags & _LAST, granule, serial, number)
             at += size
-        elif (at := data.find(b"OggS", at + 1)) < 0:
+        elif (at := data.find(b"OggS", at + 1, end)) < 0:
             return
 
 
@@ -75,11 +75,12 @@ def links(data: bytes | mmap) -> list[Link]:
     return found
 
 
-def damage(data: bytes | mmap) -> bool:
-    """Whether a page of one link's bytes is damaged (its check sum) or missing (its number)."""
+def damage(data: bytes | mmap, start: int, stop: int) -> bool:
+    """Whether a page of one link, bytes [start, stop), is damaged (its check sum) or missing (its
+    number)."""
     following: dict[int, int] = {}
-    end = 0
-    for page in pages(data):
+    end = start
+    for page in pages(data, start, stop):
         if page.at != end or page.number != following.get(page.serial, page.number):
             return True
         raw = data[page.at : page.at + page.size]

@@ -254,7 +254,7 @@ def _ogg_blocks(path: str, header: AudioHeader, start: int, stop: int, faults: F
     """libsndfile's, but of damaged pages FFmpeg's: it tells by time stamps how long a gap is."""
     with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         bounds = header.parts or (Part(0, len(data), header.frames),)
-        is_damaged = [ogg.damage(data[part.start : part.stop]) for part in bounds]
+        is_damaged = [ogg.damage(data, part.start, part.stop) for part in bounds]
     if not any(is_damaged):
         yield from _soundfile_blocks(path, header, start, stop, faults)
         return

@@ -39,6 +39,9 @@ MEANINGS = {
     "num_workers": "workers n_jobs jobs threads num_processes nj",
     "train_crop_seconds": "crop cut max_length max_len segment_length segment_seconds input_length"
     " crop_length duration max_duration",
+    "window_seconds": "window window_length chunk chunk_seconds chunk_length_s win_len",
+    "hop_seconds": "hop stride stride_seconds hop_length step_seconds overlap",
+    "max_whole_seconds": "max_seconds long_seconds max_file_seconds",
     "min_duration": "min_length min_len min_seconds",
     "valid_step": "eval_steps eval_every valid_every val_interval val_check_interval eval_interval",
     "ckpt_interval_steps": "save_steps save_interval save_every checkpoint_interval",

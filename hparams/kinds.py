@@ -147,7 +147,10 @@ KINDS = {
     "head_lr": number(0, optional=True),
     "head_weight_decay": number(0, optional=True, ends=True),
     "lr_decay": number(0, 1, ends=True),
-    "max_valid_duration": number(0, optional=True),
+    **dict.fromkeys(
+        ("max_valid_duration", "max_whole_seconds", "window_seconds", "hop_seconds"),
+        number(0, optional=True),
+    ),
     "min_duration": number(0, optional=True, ends=True),
     "threshold": number(0, 1, ends=True),
     "prior_real": number(0, 1, optional=True),

@@ -30,6 +30,7 @@ CHOICES = {
     "eval_precision": PRECISIONS,
     "ssl_engine": ("native", "fairseq", "onnx"),
     "channels": ("mix", "each", "left", "right"),
+    "verdict": ("mean", "worst"),
     "augment_on": ("loader", "device"),
     "distributed_backend": ("nccl", "gloo", "mpi"),
 }

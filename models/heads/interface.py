@@ -50,22 +50,22 @@ class Head(nn.Module):
     last = "linear"
     unused: tuple[str, ...] = ()
 
-    def frames(self, hidden: Sequence[Tensor], frame_lengths: Tensor | None) -> Tensor | None:
+    def averaged(self, hidden: Sequence[Tensor], frame_lengths: Tensor | None) -> Tensor | None:
         """`(B, F, D')` whose mean over time is the embedding, of a head that has such and whose
         last layer is linear: logits = W mean_t(h_t) + b = mean_t(W h_t + b). Else None.
         """
         return None
 
     def embed(self, hidden: Sequence[Tensor], frame_lengths: Tensor | None) -> Tensor:
-        """`(B, D')` of the table above; heads without `frames` say how."""
-        frames = self.frames(hidden, frame_lengths)
+        """`(B, D')` of the table above; heads without `averaged` say how."""
+        frames = self.averaged(hidden, frame_lengths)
         if frames is None:
             raise NotImplementedError
         return pool_frames(frames, frame_lengths)
 
     def frame_logits(self, hidden: Sequence[Tensor], frame_lengths: Tensor | None) -> Tensor | None:
         """`(B, F, 2)`, each frame's share of the file's logits; None where there are no shares."""
-        frames = self.frames(hidden, frame_lengths)
+        frames = self.averaged(hidden, frame_lengths)
         return None if frames is None else self.classify(frames.float())
 
     def classify(self, embedding: Tensor) -> Tensor:

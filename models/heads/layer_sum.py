@@ -21,5 +21,5 @@ class LayerSum(Head):
         self.weights = nn.Parameter(torch.zeros(layers + 1))
         self.linear = nn.Linear(width, 2)
 
-    def frames(self, hidden: Sequence[Tensor], frame_lengths: Tensor | None) -> Tensor:
+    def averaged(self, hidden: Sequence[Tensor], frame_lengths: Tensor | None) -> Tensor:
         return weigh_layers(hidden, self.weights)

@@ -16,7 +16,7 @@ class MeanLinear(nn.Linear, Head):
     def __init__(self, width: int, layers: int) -> None:
         nn.Linear.__init__(self, width, 2)
 
-    def frames(self, hidden: Sequence[Tensor], frame_lengths: Tensor | None) -> Tensor:
+    def averaged(self, hidden: Sequence[Tensor], frame_lengths: Tensor | None) -> Tensor:
         return hidden[-1]
 
     def classify(self, embedding: Tensor) -> Tensor:

@@ -68,5 +68,5 @@ class SlsMean(Head):
         self.gate = nn.Linear(width, 1)
         self.linear = nn.Linear(width, 2)
 
-    def frames(self, hidden: Sequence[Tensor], frame_lengths: Tensor | None) -> Tensor:
+    def averaged(self, hidden: Sequence[Tensor], frame_lengths: Tensor | None) -> Tensor:
         return gated_sum(hidden, self.gate, frame_lengths)

@@ -13,20 +13,16 @@ import numpy as np
 
 from dataio.files import MIX, FileTable, find_audio
 from dataio.output_paths import check_outputs
-from dataio.schema import FAKE, REAL, UserError
+from dataio.schema import FAKE, REAL, SAMPLE_RATE, UserError
 from dataio.scores import HEADER, score_row
 from dataio.stopping import Stopped
 from dataio.whole_files import whole_file
+from dataio.windows import Windows
 from dataio.words import printable, tell
-from models.scoring.files import write_json, write_skipped
-from models.scoring.remarks import (
-    NO_SPEECH,
-    UNCHECKED,
-    can_find_speech,
-    inspect_channel,
-    inspect_mix,
-)  # fmt: skip
+from models.scoring.files import write_json, write_skipped, write_windows
+from models.scoring.remarks import NO_SPEECH, UNCHECKED, Inspection
 from models.scoring.run import Scorer, load_scorer, open_journal, run_batches, tell_skipped
+from models.scoring.speech import can_find_speech
 
 COLUMNS = ("Path", "Seconds", "PReal", "Verdict", "Channel", "Remark")
 NO_SPEECH_VERDICT = "no speech"
@@ -36,6 +32,7 @@ DEFAULT_PRIOR = 0.5  # of real speech, for a calibrated probability
 class Verdict(NamedTuple):
     """What was found of a file or a channel of it: seconds, logits [fake, real], P(real), and
     `real`, `fake` or `no speech`; `id` is the path, and the channel's name where it has several.
+    Of a file scored in windows also the `worst` one, and the share of speech judged fake.
     """
 
     id: str
@@ -46,6 +43,20 @@ class Verdict(NamedTuple):
     verdict: str
     channel: str
     remark: str
+    worst: Worst | None = None
+
+
+class Worst(NamedTuple):
+    """The window most likely fake, in seconds, and how much of the file's speech is judged fake."""
+
+    start: float
+    stop: float
+    p_real: float
+    share_fake: float
+
+    def __str__(self) -> str:
+        place = f"worst window {self.start:.2f} to {self.stop:.2f} s (P(real) {self.p_real:.6f})"
+        return f"{place}, {100 * self.share_fake:.0f} % of what counts judged fake"
 
 
 class Memory:
@@ -55,6 +66,7 @@ class Memory:
         self.logits = np.full((count, 2), np.nan, dtype=np.float32)
         self.notes: dict[int, tuple[str, str]] = {}
         self._remarks: dict[int, str] = {}
+        self._windows: dict[int, Windows] = {}
 
     def add_scores(self, rows: np.ndarray, logits: np.ndarray, embeddings: np.ndarray) -> None:
         self.logits[rows] = logits
@@ -65,8 +77,14 @@ class Memory:
     def add_remark(self, row: int, words: str) -> None:
         self._remarks[int(row)] = words
 
+    def add_windows(self, row: int, windows: Windows) -> None:
+        self._windows[int(row)] = windows
+
     def remarks(self, total: int) -> dict[int, str]:
         return self._remarks
+
+    def windows(self, total: int) -> dict[int, Windows]:
+        return self._windows
 
     def done(self, total: int) -> np.ndarray:
         return np.zeros(total, dtype=bool)
@@ -107,11 +125,12 @@ def score_audio(hparams: dict, run_options: dict, names: list[str]) -> int:
 def score_into(journal, scorer: Scorer, table: FileTable, convert, basis: str, output: Path | None):
     """Score what the journal lacks, show it, and make the files of `output`; the exit status."""
     hparams = scorer.hparams
-    inspect = inspect_mix if hparams["channels"] == MIX else inspect_channel
+    inspect = Inspection(mixes=hparams["channels"] == MIX)
     done = journal.done(len(table))
     stopped_by = run_batches(scorer, table, journal, done=done, inspect=inspect)
     logits, notes = journal.results(len(table))
-    rows = verdicts(table, logits, journal.remarks(len(table)), convert, hparams["threshold"])
+    remarks, windows = journal.remarks(len(table)), journal.windows(len(table))
+    rows = verdicts(table, logits, remarks, windows, convert, hparams)
     basis = f"real when P(real) >= {hparams['threshold']}; {basis}"
     basis += "" if can_find_speech() else f"; {UNCHECKED}"
     skipped = [(table.ids(row), *note) for row, note in notes.items()]
@@ -119,6 +138,7 @@ def score_into(journal, scorer: Scorer, table: FileTable, convert, basis: str, o
         if output is not None and not stopped_by:
             listed = [(row, *notes[row]) for row in notes]
             write_skipped(output.with_suffix(".skipped.csv"), table, listed)
+            write_windows(output.with_suffix(".windows.csv"), table, windows)
             write_verdicts(output, rows, scorer.meta() | {"basis": basis})
             journal.remove()
     finally:
@@ -135,7 +155,7 @@ def checked_output(hparams: dict, paths: list[str]) -> Path | None:
     output = Path(hparams["output"])
     if output.suffix.lower() not in (".csv", ".json"):
         raise UserError(f"--output {output} ends in neither .csv nor .json: name one of these")
-    ends = (".skipped.csv",) if is_json(output) else (".skipped.csv", ".meta.json")
+    ends = [".skipped.csv", ".windows.csv"] + ([] if is_json(output) else [".meta.json"])
     neighbours = [("the file beside --output", output.with_suffix(end)) for end in ends]
     given = [hparams["ckpt_path"], hparams["calibration"], *paths]
     check_outputs([("--output", output), *neighbours], given)
@@ -197,27 +217,44 @@ def check_calibration(hparams: dict, scorer: Scorer) -> None:
 
 
 def verdicts(
-    table: FileTable, logits: np.ndarray, remarks: dict[int, str], convert, threshold: float
+    table: FileTable,
+    logits: np.ndarray,
+    remarks: dict[int, str],
+    windows: dict[int, Windows],
+    convert,
+    hparams: dict,
 ) -> list[Verdict]:
     """One of each row that has logits (of (N, 2), NaN where there are none)."""
-    rows = []
+    threshold, rows = hparams["threshold"], []
     for i in np.flatnonzero(np.isfinite(logits).all(1)):
         fake, real = logits[i].astype(np.float64)[[FAKE, REAL]]
         p_real = float(convert(real - fake))
-        word = "real" if p_real >= threshold else "fake"
+        worst = worst_of(windows[int(i)], convert, threshold) if int(i) in windows else None
+        followed = worst.p_real if worst and hparams["verdict"] == "worst" else p_real
+        word = "real" if followed >= threshold else "fake"
         remark = remarks.get(int(i), "")
         if NO_SPEECH in remark:
             word = NO_SPEECH_VERDICT
+        remark = "; ".join(filter(None, [remark, worst and str(worst)]))
         about = (table.ids(i), table.path(i), float(table.durations[i]))
         pair = (float(fake), float(real))
-        rows.append(Verdict(*about, pair, p_real, word, table.channels[i], remark))
+        rows.append(Verdict(*about, pair, p_real, word, table.channels[i], remark, worst))
     return rows
+
+
+def worst_of(windows: Windows, convert, threshold: float) -> Worst:
+    """What a file's windows say beside their mean."""
+    differences = windows.logits[:, REAL].astype(np.float64) - windows.logits[:, FAKE]
+    p_real = np.array([float(convert(s)) for s in differences])
+    k = windows.worst()
+    place = (windows.starts[k] / SAMPLE_RATE, windows.stops[k] / SAMPLE_RATE)
+    return Worst(*map(float, place), float(p_real[k]), windows.share(p_real < threshold))
 
 
 def write_verdicts(output: Path, rows: list[Verdict], meta: dict) -> None:
     """As JSON, or as CSV with its `<stem>.meta.json`; the CSV is a score file too."""
     if is_json(output):
-        write_json(output, {"meta": meta, "files": [row._asdict() for row in rows]})
+        write_json(output, {"meta": meta, "files": [_as_json(row) for row in rows]})
         return
     write_json(output.with_suffix(".meta.json"), meta)
     with whole_file(output) as stream:
@@ -227,6 +264,11 @@ def write_verdicts(output: Path, rows: list[Verdict], meta: dict) -> None:
             cells = [row.path, f"{row.seconds:.2f}", f"{row.p_real:.6f}", row.verdict]
             cells += [row.channel, row.remark]
             writer.writerow(cells + score_row(row.id, row.logits, None))
+
+
+def _as_json(row: Verdict) -> dict:
+    worst = {} if row.worst is None else {"worst": row.worst._asdict()}
+    return {**row._asdict(), **worst}
 
 
 def show(rows: list[Verdict], basis: str) -> None:

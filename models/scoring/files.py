@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from dataio.protocol import ProtocolTable
-from dataio.schema import UserError
+from dataio.schema import SAMPLE_RATE, UserError
 from dataio.scores import HEADER, score_row
 from dataio.whole_files import remove, reserve, whole_file, whole_table
+from dataio.windows import Windows
 from models.scoring.journal import ScoreJournal
 
 logger = logging.getLogger(__name__)
@@ -34,8 +35,9 @@ def write_results(
     Without `with_scores`, of a detector without a head, neither the CSV nor logits are written.
 
     Beside `<stem>.csv`: `<stem>.meta.json`, `<stem>.skipped.csv` when rows were left out,
-    `<stem>.remarks.csv` when there is something to say of rows that were not, and with `width` > 0
-    `<stem>.npz`; one of a former analysis goes, as it would not belong to the scores.
+    `<stem>.remarks.csv` when there is something to say of rows that were not, `<stem>.windows.csv`
+    when files were scored in windows, and with `width` > 0 `<stem>.npz`; one of a former analysis
+    goes, as it would not belong to the scores.
     Returns (ID, kind, reason) of the rows without a score. UserError, and nothing is written, when
     the journal lacks a row.
     """
@@ -47,6 +49,7 @@ def write_results(
     with whole_table(path.with_suffix(".remarks.csv"), ("ID", "Path", "Remark")) as rows:
         for row, words in journal.remarks(len(table)).items():
             rows.add([(table.ids(row), table.path(row), words)])
+    write_windows(path.with_suffix(".windows.csv"), table, journal.windows(len(table)))
     embeddings_path = path.with_suffix(".npz")
     if width:
         told = logits if with_scores else None
@@ -85,6 +88,27 @@ def write_skipped(path: Path, table: ProtocolTable, skipped: list[tuple[int, str
     with whole_table(path, ("ID", "Path", "Kind", "Reason")) as rows:
         for row, kind, reason in skipped:
             rows.add([(table.ids(row), table.path(row), kind, reason)])
+
+
+WINDOW_COLUMNS = ("ID", "Start", "Stop", "Counts", "FakeLogit", "RealLogit")
+
+
+def write_windows(path: Path, table: ProtocolTable, windows: dict[int, Windows]) -> None:
+    """A line for each window of files scored in windows: its place and what it counts for in
+    seconds, its logits; no file when there are none.
+    """
+    with whole_table(path, WINDOW_COLUMNS) as rows:
+        for row, found in windows.items():
+            rows.add(
+                (
+                    table.ids(row),
+                    f"{start / SAMPLE_RATE:.2f}",
+                    f"{stop / SAMPLE_RATE:.2f}",
+                    f"{seconds:.2f}",
+                    *map(str, logits),
+                )
+                for start, stop, seconds, logits in zip(*found, strict=True)
+            )
 
 
 def write_embeddings(

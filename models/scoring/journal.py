@@ -18,12 +18,16 @@ from dataio.checked import ANYTHING, TEXT, WHOLE, Damaged, parse_json, read_json
 from dataio.schema import UserError
 from dataio.stopping import Stopped
 from dataio.whole_files import append_file, cannot_write, make_folder, write_text
+from dataio.windows import Windows
 from models.distributed import World, barrier
 
 logger = logging.getLogger(__name__)
 SKIPPED = {"row": WHOLE, "kind": TEXT, "reason": TEXT}  # a line of rank*.skipped
 REMARK = "remark"  # the kind of a note on a row that has a score
 NOTES = ("error", "short", "silent", REMARK)
+WINDOW = np.dtype(
+    [("row", "<i8"), ("start", "<i8"), ("stop", "<i8"), ("seconds", "<f8"), ("logits", "<f4", (2,))]
+)  # of a file scored in windows: samples, what the window counts for
 
 
 class ScoreJournal:
@@ -36,7 +40,8 @@ class ScoreJournal:
         if world.is_main:
             self._claim(job)
         barrier()
-        self._scores = self._open_scores()
+        self._scores = self._open_records("scores", self.record)
+        self._windows = self._open_records("windows", WINDOW)
         self._skipped = self._open_skipped()
 
     def _claim(self, job: dict) -> None:
@@ -52,11 +57,11 @@ class ScoreJournal:
         make_folder(self.folder)
         write_text(note, json.dumps(job))
 
-    def _open_scores(self):
-        path = self.folder / f"rank{self.world.rank}.scores"
-        whole = path.stat().st_size // self.record.itemsize if path.exists() else 0
+    def _open_records(self, name: str, record: np.dtype):
+        path = self.folder / f"rank{self.world.rank}.{name}"
+        whole = path.stat().st_size // record.itemsize if path.exists() else 0
         stream = append_file(path, binary=True)
-        stream.truncate(whole * self.record.itemsize)
+        stream.truncate(whole * record.itemsize)
         return stream
 
     def _open_skipped(self):
@@ -74,6 +79,15 @@ class ScoreJournal:
             records["embedding"] = embeddings
         self._scores.write(records.tobytes())
         self._scores.flush()
+
+    def add_windows(self, row: int, windows: Windows) -> None:
+        """Append the windows of a row, before its score."""
+        records = np.empty(len(windows.starts), WINDOW)
+        records["row"] = row
+        for name, values in zip(WINDOW.names[1:], windows, strict=True):
+            records[name] = values
+        self._windows.write(records.tobytes())
+        self._windows.flush()
 
     def add_skipped(self, row: int, kind: str, reason: str) -> None:
         """Note a row that gets no score: `kind` is "error", "short" or "silent"."""
@@ -93,10 +107,22 @@ class ScoreJournal:
 
         `UserError` for a record of none of the `total` rows: -1 would be another file's score.
         """
-        for path in sorted(self.folder.glob("rank*.scores")):
-            count = path.stat().st_size // self.record.itemsize
+        yield from self._records("scores", self.record, total)
+
+    def windows(self, total: int) -> dict[int, Windows]:
+        """Row -> its windows, of the rows that were scored in such; each window once."""
+        found: dict[int, list[np.ndarray]] = {}
+        for records in self._records("windows", WINDOW, total):
+            cuts = np.flatnonzero(np.diff(records["row"])) + 1
+            for part in np.split(np.asarray(records), cuts):
+                found.setdefault(int(part["row"][0]), []).append(part)
+        return {row: _each_once(np.concatenate(found[row])) for row in sorted(found)}
+
+    def _records(self, name: str, record: np.dtype, total: int) -> Iterator[np.ndarray]:
+        for path in sorted(self.folder.glob(f"rank*.{name}")):
+            count = path.stat().st_size // record.itemsize
             if count:
-                records = np.memmap(path, self.record, mode="r", shape=(count,))
+                records = np.memmap(path, record, mode="r", shape=(count,))
                 if records["row"].min() < 0 or records["row"].max() >= total:
                     raise self._damaged(path, f"a row that is none of the {total}")
                 yield records
@@ -151,11 +177,17 @@ class ScoreJournal:
         return Stopped(f"{reason}: {kept}, the same command goes on from there")
 
     def close(self) -> None:
-        self._scores.close()
-        self._skipped.close()
+        for stream in (self._scores, self._windows, self._skipped):
+            stream.close()
 
     def remove(self) -> None:
         try:
             shutil.rmtree(self.folder)
         except OSError as error:  # a link or a file in its place, or a folder of somebody else's
             raise cannot_write(self.folder, error) from error
+
+
+def _each_once(records: np.ndarray) -> Windows:
+    """A row's windows by their starts; a killed run's are there twice once another has gone on."""
+    _, first = np.unique(records["start"], return_index=True)
+    return Windows(*(records[name][first] for name in WINDOW.names[1:]))

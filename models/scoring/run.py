@@ -18,12 +18,13 @@ import numpy as np
 import torch
 
 from dataio.batching import scoring_batches
-from dataio.dataset import SHORT, Inspect, WaveformBatch, WaveformDataset, batch_loader
+from dataio.dataset import LONG, SHORT, WaveformBatch, WaveformDataset, batch_loader
 from dataio.locks import sole_writer
 from dataio.output_paths import check_outputs
 from dataio.protocol import ProtocolTable
 from dataio.schema import SAMPLE_RATE, UserError
 from dataio.stopping import StopRequest
+from dataio.windows import Windows, windowing_of
 from dataio.words import printable, tell
 from models import TOOLKIT_VERSION
 from models.checkpoints import CheckpointInfo, load_detector, sha256_of
@@ -33,9 +34,18 @@ from models.heads.catalogue import DEFAULT
 from models.precision import autocast
 from models.scoring.files import write_results
 from models.scoring.journal import ScoreJournal
+from models.scoring.long_files import Folded, LongFiles, parts_of
+from models.scoring.remarks import Inspection
+from models.scoring.speech import can_find_speech
 
 logger = logging.getLogger(__name__)
-BESIDE = (".meta.json", ".skipped.csv", ".remarks.csv", ".npz")  # what is written beside scores
+BESIDE = (
+    ".meta.json",
+    ".skipped.csv",
+    ".remarks.csv",
+    ".windows.csv",
+    ".npz",
+)  # what is written beside scores
 SKIPPED_STATUS = 3  # exit status when files could not be scored
 CPU_BATCH_SECONDS = 16  # a CPU gains nothing from more and loses its caches (benchmarks/front_end)
 
@@ -48,6 +58,8 @@ class Sink(Protocol):
     def add_skipped(self, row: int, kind: str, reason: str) -> None: ...
 
     def add_remark(self, row: int, words: str) -> None: ...
+
+    def add_windows(self, row: int, windows: Windows) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -73,12 +85,23 @@ class Scorer:
             "head": self.hparams["head"]["name"],
             "precision": self.detector.precision or self.hparams["eval_precision"],
             "sample_rate": SAMPLE_RATE,
+            **window_meta(self.hparams),
             "toolkit_version": TOOLKIT_VERSION,
         }
 
 
+def window_meta(hparams: dict) -> dict:
+    """How files over `max_whole_seconds` are scored, for whoever reads a score."""
+    keys = ("max_whole_seconds", "window_seconds", "hop_seconds")
+    if windowing_of(hparams) is None:
+        return dict.fromkeys(keys)
+    weights = "seconds of speech (silero-vad)" if can_find_speech() else "seconds"
+    return {key: hparams[key] for key in keys} | {"window_weights": weights}
+
+
 def load_scorer(hparams: dict, run_options: dict, *, needs_head: bool = True) -> Scorer:
     """The detector of `ckpt_path` on its device; UserError where a head is needed and none is."""
+    windowing_of(hparams)  # refused before anything is loaded
     if hparams["ssl_engine"] == "onnx" and hparams["eval_precision"] != "fp32":
         raise UserError(
             "eval_precision is for the other engines: an ONNX file has its own precision"
@@ -219,9 +242,10 @@ def open_journal(scorer: Scorer, job: dict, path: Path, width: int = 0) -> Itera
 
 
 def run_batches(
-    scorer: Scorer, table, sink: Sink, *, done: np.ndarray, inspect: Inspect | None = None
+    scorer: Scorer, table, sink: Sink, *, done: np.ndarray, inspect: Inspection | None = None
 ) -> str | None:
-    """Score this rank's share of what is not done, the longest files first.
+    """Score this rank's share of what is not done, the longest files first; those that are scored
+    in windows come last.
 
     Returns what asked the run to end before it was through, if anything did.
     """
@@ -234,8 +258,41 @@ def run_batches(
         for rows in scoring_batches(table.durations, max_batch_length=limit)
         if not done[rows].all()
     ][scorer.world.rank :: scorer.world.size]
+    show = scorer.show_bar and scorer.world.is_main
+    with (
+        StopRequest(hparams["time_limit"]) as stop,
+        progress(sum(map(len, batches)), show=show) as bar,
+        torch.inference_mode(),
+    ):
+        long: list[int] = []
+        for _ in score_whole(scorer, table, batches, sink, bar, long=long, inspect=inspect):
+            if bar.left and stop.reason is not None:
+                return stop.reason
+        for _ in score_long(scorer, table, long, sink, bar, limit=limit, inspect=inspect):
+            if bar.left and stop.reason is not None:
+                return stop.reason
+    return None
+
+
+def score_whole(
+    scorer: Scorer,
+    table,
+    batches: list[np.ndarray],
+    sink: Sink,
+    bar: progress,
+    *,
+    long: list[int],
+    inspect: Inspection | None,
+) -> Iterator[None]:
+    """Score batches of rows, one at each step; rows of files too long for that go to `long`."""
+    hparams = scorer.hparams
+    windowing = windowing_of(hparams)
     dataset = WaveformDataset(
-        table, mode="score", min_duration=hparams["min_duration"], inspect=inspect
+        table,
+        mode="score",
+        min_duration=hparams["min_duration"],
+        most_seconds=None if windowing is None else windowing.most_whole,
+        inspect=inspect,
     )
     loader = batch_loader(
         dataset,
@@ -244,24 +301,55 @@ def run_batches(
         prefetch_factor=hparams["prefetch_factor"],
         pin_memory=scorer.device.startswith("cuda"),
     )
-    show = scorer.show_bar and scorer.world.is_main
-    with (
-        StopRequest(hparams["time_limit"]) as stop,
-        contextlib.closing(loader),
-        progress(sum(map(len, batches)), show=show) as bar,
-        torch.inference_mode(),
-    ):
+    with contextlib.closing(loader):
         for batch in loader:
-            for bad in batch.bad:
-                sink.add_skipped(bad.row, bad.kind, bad.reason)
+            bad = [file for file in batch.bad if file.kind != LONG]
+            for file in bad:
+                sink.add_skipped(file.row, file.kind, file.reason)
+            long += [file.row for file in batch.bad if file.kind == LONG]
             for row, _, words in batch.remarks:
                 sink.add_remark(row, words)
             if len(batch):
                 score_batch(scorer, batch, sink)
-            bar.advance(len(batch) + len(batch.bad), batch.seconds)
-            if bar.left and stop.reason is not None:
-                return stop.reason
-    return None
+            bar.advance(len(batch) + len(bad), batch.seconds)
+            yield
+
+
+def score_long(
+    scorer: Scorer,
+    table,
+    rows: list[int],
+    sink: Sink,
+    bar: progress,
+    *,
+    limit: float,
+    inspect: Inspection | None,
+) -> Iterator[None]:
+    """Score rows of long files in windows, a batch of at most `limit` seconds at each step."""
+    if not rows:
+        return
+    hparams = scorer.hparams
+    files = LongFiles(
+        table,
+        rows,
+        windowing_of(hparams),
+        batch_seconds=limit,
+        min_duration=hparams["min_duration"],
+        remarks=inspect and inspect.of,
+    )
+    workers, prefetch = hparams["num_workers"], hparams["prefetch_factor"]
+    folded: dict[int, Folded] = {}
+    parts = parts_of(files, num_workers=workers, prefetch_factor=prefetch)
+    with contextlib.closing(parts):
+        for part in parts:
+            file = folded.setdefault(part.row, Folded())
+            file.expect(part.batch)
+            if len(part.batch):
+                score_batch(scorer, part.batch, file)
+            if part.end is not None:
+                folded.pop(part.row).finish(part.row, part.end, sink)
+            bar.advance(int(part.end is not None), part.batch.seconds)
+            yield
 
 
 def score_batch(scorer: Scorer, batch: WaveformBatch, sink: Sink) -> None:

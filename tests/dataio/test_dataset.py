@@ -237,7 +237,7 @@ def same(one, other):
     return (
         torch.equal(one.waveforms, other.waveforms)
         and torch.equal(one.lengths, other.lengths)
-        and (one.ids, one.bad) == (other.ids, other.bad)
+        and (one.ids, one.bad, one.remarks) == (other.ids, other.bad, other.remarks)
     )
 
 
@@ -297,6 +297,13 @@ def test_loading_takes_nothing_from_the_global_generator(table):
     list(batch_loader(training(table), keys(table, 1)))
     list(batch_loader(training(table), keys(table, 1), num_workers=1))
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.needs("workers")
+def test_what_is_remarked_comes_out_of_a_worker(table):
+    dataset = WaveformDataset(table, mode="score", inspect=lambda *_: ["odd"])
+    (batch,) = batch_loader(dataset, [(0, np.array([8]))], num_workers=1)
+    assert [(row, words) for row, _, words in batch.remarks] == [(8, "odd")]
 
 
 def failing(waveform, rng):
