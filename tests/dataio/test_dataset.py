@@ -299,13 +299,6 @@ def test_loading_takes_nothing_from_the_global_generator(table):
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.needs("workers")
-def test_what_is_remarked_comes_out_of_a_worker(table):
-    dataset = WaveformDataset(table, mode="score", inspect=lambda *_: ["odd"])
-    (batch,) = batch_loader(dataset, [(0, np.array([8]))], num_workers=1)
-    assert [(row, words) for row, _, words in batch.remarks] == [(8, "odd")]
-
-
 def failing(waveform, rng):
     raise ZeroDivisionError("the augmentation's own mistake\nand a second line")
 
