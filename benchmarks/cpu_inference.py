@@ -1,6 +1,7 @@
 """Scoring on a CPU: PyTorch float32 and bf16, ONNX float32 and int8, on one and two threads.
 
     python -m benchmarks.cpu_inference --folder WORK [--model w2v_small] [--seconds 1 4 10 60]
+    python -m benchmarks.cpu_inference --folder WORK --parity [--seconds 0.025 0.5 1 4 10.01 60]
 
 Exports a detector of random weights (or `--ckpt_path`) below WORK, once, through the command a user
 types. Speeds are x real time, all engines beside each other in every round, the order turned about;
@@ -135,6 +136,27 @@ def table(folder: Path, threads: int, options: argparse.Namespace) -> None:
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
+def parity(folder: Path, seconds: list[float]) -> None:
+    """How far ONNX float32 is from PyTorch, each file alone and in padded batches."""
+    model = read_about(folder).model
+    detectors = [load_detector(model, folder / FILES[f], engine=e)[0]
+                 for e, f in (("native", "native"), ("onnx", "onnx_fp32"))]  # fmt: skip
+    ordered = sorted(seconds)
+    batches = [[s] for s in ordered] + [ordered[:-1], [ordered[0], ordered[-1]]]
+    print(
+        f"\n{model}, ONNX float32 against PyTorch\n\n| files of, s | largest difference of a logit |"
+    )
+    print("|---|--:|")
+    for batch in batches:
+        files = [torch.from_numpy(sound(s, round(1000 * s))) for s in batch]
+        lengths = torch.tensor([len(file) for file in files])
+        waveforms = torch.nn.utils.rnn.pad_sequence(files, batch_first=True)
+        with torch.inference_mode():
+            ours, theirs = (detector(waveforms, lengths).logits for detector in detectors)
+        difference, largest = (ours - theirs).abs().max(), ours.abs().max()
+        print(f"| {', '.join(f'{s:g}' for s in batch)} | {difference:.1e} of {largest:.2f} |")
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--folder", required=True, type=Path, help="exported detectors")
@@ -142,11 +164,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--ckpt_path", help="a detector; default: random weights")
     parser.add_argument("--seconds", type=float, nargs="+", default=[1, 4, 10, 60])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--parity", action="store_true", help="differences instead of speeds")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args(arguments)
     options.folder.mkdir(parents=True, exist_ok=True)
     folder = exported(options.folder, options.model, options.ckpt_path)
     print(describe("torch", "onnxruntime"))
+    if options.parity:
+        parity(folder, options.seconds)
+        return
     for threads in options.threads:
         table(folder, threads, options)
 

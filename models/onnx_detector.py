@@ -24,6 +24,7 @@ from models.front_ends.interface import frame_lengths
 from models.heads.interface import FrameOutput, HeadOutput
 
 FORMAT = "antideepfake-onnx-1"
+PRECISIONS = ("fp32", "int8")
 FILES = ("model.onnx", "model_int8.onnx")  # of a folder, the first that is there
 INPUTS = ("waveforms", "lengths")
 OUTPUTS = ("logits", "embedding", "frame_logits")  # the last only of heads that have such
@@ -42,16 +43,18 @@ class OnnxDetector(nn.Module):
         super().__init__()
         self.session = _open(Path(path))
         about = self.session.get_modelmeta().custom_metadata_map
-        names = [node.name for node in self.session.get_inputs()]
-        if about.get("format") != FORMAT or tuple(names) != INPUTS:
+        names = tuple(node.name for node in self.session.get_inputs())
+        outputs = self.session.get_outputs()
+        says = about.get("format") == FORMAT and about.get("precision") in PRECISIONS
+        gives = tuple(node.name for node in outputs) in (OUTPUTS, OUTPUTS[:2])
+        if not (says and names == INPUTS and gives and isinstance(outputs[1].shape[1], int)):
             raise UserError(
-                f"{path} is no detector of `main.py export`: its metadata do not say"
-                f" {FORMAT}, export it again"
+                f"{path} is no detector of `main.py export`: its metadata or outputs are not those"
+                f" of {FORMAT}, export it again"
             )
         self.about = {key: _value(text) for key, text in about.items()}
-        self.precision = str(self.about["precision"])
-        width = self.session.get_outputs()[1].shape[1]
-        self.classifier = SimpleNamespace(embedding_width=width)
+        self.precision = about["precision"]
+        self.classifier = SimpleNamespace(embedding_width=outputs[1].shape[1])
 
     def refuse_other(self, path: Path, model: str, head: str | None) -> None:
         """UserError where the YAML means another model or head than the file's."""
