@@ -143,9 +143,7 @@ def parity(folder: Path, seconds: list[float]) -> None:
                  for e, f in (("native", "native"), ("onnx", "onnx_fp32"))]  # fmt: skip
     ordered = sorted(seconds)
     batches = [[s] for s in ordered] + [ordered[:-1], [ordered[0], ordered[-1]]]
-    print(
-        f"\n{model}, ONNX float32 against PyTorch\n\n| files of, s | largest difference of a logit |"
-    )
+    print(f"\n{model}, ONNX float32 against PyTorch\n\n| files of, s | difference of a logit |")
     print("|---|--:|")
     for batch in batches:
         files = [torch.from_numpy(sound(s, round(1000 * s))) for s in batch]
