@@ -215,14 +215,20 @@ def missing_outputs(job: Prompt | Reading, data_folder: Path) -> dict[str, Path]
     return {kind: path for kind, path in outputs if not (data_folder / path).exists()}
 
 
-def make(data_folder: Path, recipe: Recipe, *, sounds_folder: Path, workers: int) -> None:
-    """All files of the corpus below `data_folder`; what is there is kept."""
+def require_engines() -> dict[str, str]:
+    """The versions of the TTS engines; `UserError` where one, or WORLD, is not installed."""
     try:
         engines = tts.engine_versions()
     except FileNotFoundError as missing:
         raise UserError(f"{missing} is not installed: as root, {APT_LINE}") from None
-    jobs = plan(recipe, sounds_folder)
     vocoders.require_world()
+    return engines
+
+
+def make(data_folder: Path, recipe: Recipe, *, sounds_folder: Path, workers: int) -> None:
+    """All files of the corpus below `data_folder`; what is there is kept."""
+    engines = require_engines()
+    jobs = plan(recipe, sounds_folder)
     workshop.check_manifest(data_folder / FOLDER, {**vars(recipe), "engines": engines})
     work = partial(make_job, seed=recipe.seed, data_folder=data_folder)
     missing = [job for job in jobs if missing_outputs(job, data_folder)]

@@ -61,12 +61,22 @@ def trim(waveform: np.ndarray) -> np.ndarray:
 
 def between_silences(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """`waveform` faded over 5 ms at both ends, after and before a drawn stretch of zeros."""
+    return surrounded(waveform, *draw_silences(rng))
+
+
+def draw_silences(rng: np.random.Generator) -> tuple[int, int]:
+    """Samples of silence before and after."""
+    before, after = (int(seconds * SAMPLE_RATE) for seconds in rng.uniform(*SILENCE_SECONDS, 2))
+    return before, after
+
+
+def surrounded(waveform: np.ndarray, before: int, after: int) -> np.ndarray:
+    """`waveform` faded over 5 ms at both ends, between so many zeros."""
     fade = SAMPLE_RATE // 200
     ramp = np.linspace(0, 1, fade)
     waveform = waveform.copy()
     waveform[:fade] *= ramp
     waveform[-fade:] *= ramp[::-1]
-    before, after = (int(seconds * SAMPLE_RATE) for seconds in rng.uniform(*SILENCE_SECONDS, 2))
     return np.pad(waveform, (before, after))
 
 

@@ -1,4 +1,4 @@
-"""What both corpora share: seeded randomness by name, whole files, a manifest, parallel work."""
+"""What these corpora share: seeded randomness by name, whole files, a manifest, parallel work."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ def corpus_rows(corpus: Corpus, data_folder: Path) -> Iterator[Row]:
         yield row_of(corpus, item, header)
 
 
-def write_protocols(rows: Iterable[Row], output_folder: Path) -> dict[str, int]:
+def write_protocols(
+    rows: Iterable[Row], output_folder: Path, columns: tuple[str, ...] = COLUMNS
+) -> dict[str, int]:
     """`train.csv`, `valid.csv` and `test.csv` in `output_folder`; the number of rows of each."""
     rows = list(rows)
     counts = {}
@@ -85,6 +87,6 @@ def write_protocols(rows: Iterable[Row], output_folder: Path) -> dict[str, int]:
         counts[split] = len(chosen)
         with whole_file(output_folder / f"{split}.csv") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            writer.writerows(row.cells() for row in chosen)
+            writer.writerow(columns)
+            writer.writerows(row.cells(columns) for row in chosen)
     return counts
