@@ -65,6 +65,7 @@ MEANINGS = {
     "debug": "debug_mode fast_dev_run sanity",
     "noprogressbar": "quiet silent no_progress no_progress_bar",
     "ssl_engine": "engine backend",
+    "front_end": "frontend encoder ssl_model upstream feature_extractor normalise normalize",
     "threshold": "thr thresh cutoff",
     "channels": "channel mono stereo side",
     "calibration": "calibrate calibrator cal",

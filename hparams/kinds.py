@@ -96,21 +96,22 @@ def several(says: str, choices: tuple[str, ...] = ()) -> Kind:
     return Kind(says, read, optional=True, verbatim=True, several=True)
 
 
-def part() -> Kind:
-    """A part of the detector or its training: a name, or a mapping of `name` and its options."""
+def part(key: str = "name") -> Kind:
+    """A part of the detector or its training: a name, or a mapping of it, as `key`, and options."""
 
     def read(value: object) -> dict | None:
-        spec = {"name": value} if isinstance(value, str) else value
-        named = isinstance(spec, dict) and isinstance(spec.get("name"), str)
+        spec = {key: value} if isinstance(value, str) else value
+        named = isinstance(spec, dict) and isinstance(spec.get(key), str)
         return spec if named else None
 
-    return Kind('a name, or "{name: NAME, option: value}"', read)
+    return Kind(f'a name, or "{{{key}: NAME, option: value}}"', read)
 
 
 KINDS = {
     **dict.fromkeys(("head", "loss"), part()),
     "onnx": several("fp32, int8 or both", ("fp32", "int8")),
     "scores": several("score files"),
+    "front_end": part("engine"),
     **dict.fromkeys(
         ("exp_name", "data_folder", "ssl_weight_folder", "protocol_folder", "output_folder",
          "train_csv", "valid_csv", "test_csv", "score_path"),

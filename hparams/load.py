@@ -28,7 +28,7 @@ PRECISIONS = ("fp32", "bf16", "fp16")
 CHOICES = {
     "precision": PRECISIONS,
     "eval_precision": PRECISIONS,
-    "ssl_engine": ("native", "fairseq", "onnx"),
+    "ssl_engine": ("native", "fairseq", "transformers", "sinc", "onnx"),  # and of front_end
     "channels": ("mix", "each", "left", "right"),
     "verdict": ("mean", "worst"),
     "augment_on": ("loader", "device"),
@@ -127,7 +127,7 @@ def load_hparams(
     known = set(tree)
     for where, layer in _layers(yaml_path, parse_overrides(arguments)):
         _refuse_unknown_keys(layer, known, where)
-        layer = _one_interval(_named_precision(layer, where), where)
+        layer = _one_engine(_one_interval(_named_precision(layer, where), where), where)
         merge(tree, {key: value for key, value in layer.items() if key in known})
         run_options |= {key: value for key, value in layer.items() if key in RUN_OPTIONS}
     if not objects:
@@ -198,6 +198,23 @@ def _one_interval(layer: dict, where: str) -> dict:
     if len(given) == 2:
         raise UserError(f"{' and '.join(given)} are both given in {where}: give one of them")
     return {**dict.fromkeys(set(CKPT_INTERVALS) - set(given), 0), **layer} if given else layer
+
+
+def _one_engine(layer: dict, where: str) -> dict:
+    """`ssl_engine`, the older name, as the engine of `front_end`."""
+    if "ssl_engine" not in layer:
+        return layer
+    layer = dict(layer)
+    engine, spec = layer.pop("ssl_engine"), layer.get("front_end", {})
+    spec = {"engine": spec} if isinstance(spec, str) else spec
+    if not isinstance(spec, dict):
+        return layer  # its kind is refused
+    if spec.get("engine", engine) != engine:
+        raise UserError(
+            f"ssl_engine {engine} and front_end's engine {spec['engine']} are both given in"
+            f" {where}: give one of them"
+        )
+    return {**layer, "front_end": {**spec, "engine": engine}}
 
 
 def _check_choices(hparams: dict, run_options: dict) -> None:

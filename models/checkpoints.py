@@ -6,7 +6,9 @@
 | kind | what it is | fills |
 |---|---|---|
 | detector | a state dict named as in `Detector` | everything |
+| detector | a state dict of SSL_Anti-spoofing, SLS or AASIST, as its authors have it | everything |
 | pretraining | a fairseq file whose `model` entry holds the front end | all but the head |
+| pretraining | a model of transformers: its file, its folder or a hub id | all but the head |
 | safetensors | `model.safetensors`: the file, its folder or a hub id | everything |
 | experiment | an experiment folder, its `save`, or one `CKPT+...` folder | everything |
 | onnx | a file of `main.py export`, its folder or hub id, with engine "onnx" | is the detector |
@@ -34,19 +36,20 @@ from torch.overrides import TorchFunctionMode
 from dataio.checked import ANYTHING, NOTHING, NUMBER, TEXT, WHOLE, read_yaml
 from dataio.pickle_records import QUOTED, quoted
 from dataio.schema import UserError
-from models.detector import Detector, build_detector
-from models.front_ends.config import CONFIGS, FrontEndConfig, get_config
-from models.front_ends.interface import UNUSED
-from models.heads.catalogue import build_head
+from models.detector import Detector, build_detector, head_for
+from models.front_ends.catalogue import DEFAULT
+from models.front_ends.config import CONFIGS, FrontEndConfig
 from models.onnx_detector import FILES as ONNX_FILES
 from models.onnx_detector import OnnxDetector
-from models.stored.names import PREFIX, detector_names
+from models.stored.names import PREFIX, detector_names, plain_name
 from models.stored.recognise import what_it_is
 from models.stored.safetensors_file import is_safetensors, read_safetensors
 from models.stored.tensors import StoredTensor
 from models.stored.torch_file import is_torch_file, read_torch_file
+from models.stored.transformers_names import FAIRSEQ, SIGN, TRANSFORMERS, renamed
 
 SAFETENSORS = "model.safetensors"
+WEIGHTS = (SAFETENSORS, "pytorch_model.bin")  # of a folder or a hub id, the first there is
 EXPERIMENT_WEIGHTS = "ssl.ckpt"  # the detector inside a CKPT folder
 CKPT_META = (
     {"unixtime?": NUMBER, "optimizer_step?": WHOLE, "kind?": TEXT, ...: ANYTHING},
@@ -107,8 +110,9 @@ def load_detector(
     model_name: str,
     source: str | Path,
     *,
-    engine: str = "native",
+    engine: str = DEFAULT,
     mask_padding: bool = True,
+    front_end: Mapping[str, object] | None = None,
     head: Mapping[str, object] | None = None,
     overrides: Mapping[str, object] | None = None,
 ) -> tuple[Detector, CheckpointInfo]:
@@ -118,10 +122,11 @@ def load_detector(
     memory-mapped. So the peak is the detector and at most one copy of the file's tensors. What the
     file does not hold (the head of a pre-training file, unused tensors) is initialised.
     """
-    if engine == "onnx":
+    spec = {"engine": engine, **(front_end or {})}
+    if spec["engine"] == "onnx":
         return _load_onnx(model_name, source, head)
-    options = dict(engine=engine, mask_padding=mask_padding, head=head, overrides=overrides)
-    if engine != "native":  # fairseq's constructors compute with their weights
+    options = dict(front_end=spec, mask_padding=mask_padding, head=head, overrides=overrides)
+    if spec["engine"] != DEFAULT:  # others' constructors compute with their weights
         detector = build_detector(model_name, **options)
         return detector.eval(), load_checkpoint(detector, source, model_name=model_name)
     state, kind, path = _read_source(source, model_name)
@@ -192,8 +197,9 @@ def resolve_checkpoint(source: str | Path, *, model_name: str | None = None) -> 
 
 
 def _resolve_folder(folder: Path) -> ResolvedCheckpoint:
-    if (folder / SAFETENSORS).is_file():
-        return ResolvedCheckpoint(folder / SAFETENSORS, "folder")
+    for name in WEIGHTS:
+        if (folder / name).is_file():
+            return ResolvedCheckpoint(folder / name, "folder")
     if (folder / EXPERIMENT_WEIGHTS).is_file():
         return ResolvedCheckpoint(folder / EXPERIMENT_WEIGHTS, "experiment")
     candidates = [
@@ -204,8 +210,9 @@ def _resolve_folder(folder: Path) -> ResolvedCheckpoint:
     ]
     if not candidates:
         raise UserError(
-            f"folder {folder} holds no checkpoint: expected {SAFETENSORS}, {EXPERIMENT_WEIGHTS}, "
-            f"or CKPT+... folders with {EXPERIMENT_WEIGHTS} in it or in its save folder"
+            f"folder {folder} holds no checkpoint: expected {', '.join(WEIGHTS)},"
+            f" {EXPERIMENT_WEIGHTS}, or CKPT+... folders with {EXPERIMENT_WEIGHTS} in it or in its"
+            " save folder"
         )
     best = min(candidates, key=_checkpoint_rank)
     return ResolvedCheckpoint(best / EXPERIMENT_WEIGHTS, "experiment")
@@ -240,11 +247,13 @@ def hub_id(source: str) -> str | None:
 
 
 def _download(source: str) -> Path:
-    """`model.safetensors` of a hub repository, from the hub's local cache if it is there."""
-    from huggingface_hub import hf_hub_download
+    """The weights of a hub repository, from the hub's local cache if they are there."""
+    from huggingface_hub import errors, hf_hub_download
 
     with _of_the_hub(source) as repository:
-        return Path(hf_hub_download(repository, SAFETENSORS))
+        with contextlib.suppress(errors.EntryNotFoundError):
+            return Path(hf_hub_download(repository, WEIGHTS[0]))
+        return Path(hf_hub_download(repository, WEIGHTS[1]))
 
 
 def fetch_folder(source: str, patterns: list[str] | None = None) -> Path:
@@ -276,7 +285,7 @@ def _of_the_hub(source: str) -> Iterator[str]:
 
 
 def _where_to_get(model_name: str | None) -> str:
-    config = get_config(model_name) if model_name else None
+    config = CONFIGS.get(model_name)
     if config is None or config.pretraining_file is None:
         return f"check the path; {RELEASED}"
     return (
@@ -298,7 +307,8 @@ def _read_source(source: str | Path, model_name: str) -> tuple[dict[str, object]
 def _read_file(path: Path) -> tuple[dict[str, object], str]:
     """What a weight file holds, under a detector's names, and its kind."""
     if is_safetensors(path):
-        return detector_names(read_safetensors(path))[0], "safetensors"
+        state, kind = detector_names(read_safetensors(path))
+        return state, "safetensors" if kind == "detector" else kind
     if not is_torch_file(path):
         what = what_it_is(path)
         if path.suffix == ".onnx":
@@ -319,11 +329,10 @@ def _materialised(detector: Detector, head: Mapping[str, object] | None) -> Dete
             setattr(module, name, torch.nn.Parameter(memory, p.requires_grad))
         for name, buffer in module.named_buffers(recurse=False):
             setattr(module, name, torch.empty(buffer.shape, dtype=buffer.dtype))
-    config = detector.config
-    detector.set_head(build_head(head or {}, width=config.embed_dim, layers=config.layers))
+    detector.set_head(head_for(detector.m_ssl, head))
     with torch.no_grad():
         for name, parameter in detector.m_ssl.model.named_parameters():
-            if name.startswith(UNUSED):
+            if name.startswith(detector.m_ssl.unused):
                 parameter.zero_()
     return detector
 
@@ -333,8 +342,13 @@ def _fill(
 ) -> CheckpointInfo:
     """Copy `state` into `detector` after checking that it fits."""
     stamp = _stamp(path)
-    own = detector.state_dict()
-    _refuse_misfit(own, state, kind, path, model_name)
+    own = {plain_name(name): tensor for name, tensor in detector.state_dict().items()}
+    naming, stored = detector.m_ssl.naming, TRANSFORMERS if PREFIX + SIGN in state else FAIRSEQ
+    if stored != naming:
+        state = renamed(state, PREFIX, naming)
+    unused = tuple(PREFIX + name for name in detector.m_ssl.unused)
+    needed = [n for n in own if not n.startswith(unused)]
+    _refuse_misfit(own, needed, state, kind, path, model_name)
     try:
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:  # checksums, beside each other
             tensors = list(pool.map(operator.methodcaller("read"), state.values()))
@@ -347,12 +361,16 @@ def _fill(
 
 
 def _refuse_misfit(
-    own: Mapping[str, Tensor], state: Mapping[str, object], kind: str, path: Path, model_name: str
+    own: Mapping[str, Tensor],
+    needed: list[str],
+    state: Mapping[str, object],
+    kind: str,
+    path: Path,
+    model_name: str,
 ) -> None:
     """UserError naming what is missing, unexpected or misshapen, and the model it looks like."""
-    unused = tuple(PREFIX + name for name in UNUSED)
-    headless = kind == "pretraining"
-    needed = [n for n in own if not n.startswith(unused) and not (headless and _of_head(n))]
+    if kind == "pretraining":
+        needed = [name for name in needed if not _of_head(name)]
     misshapen = [
         f"{name} {str(_shape(state[name]))[:QUOTED]} instead of {_shape(own[name])}"
         for name in own
@@ -389,6 +407,7 @@ def _listed(sort: str, names: list[str]) -> str:
 
 def _resemblance(state: Mapping[str, object]) -> str:
     """Which known models the tensors' names and shapes are like."""
+    state = renamed(state, PREFIX, FAIRSEQ)
     found = [name for name, config in CONFIGS.items() if _looks_like(state, config)]
     if not found:
         return "it looks like no model known here"
@@ -399,7 +418,8 @@ def _looks_like(state: Mapping[str, object], config: FrontEndConfig) -> bool:
     """Whether family, widths, depth and extractor norm of `state` are those of `config`."""
     first = f"{PREFIX}feature_extractor.conv_layers.0."
     fc1 = f"{PREFIX}encoder.layers.0.fc1.weight"
-    family = "hubert" if f"{PREFIX}label_embs_concat" in state else "wav2vec2"
+    signs = {"hubert": "label_embs_concat", "wav2vec2": "quantizer.vars"}  # not transformers'
+    family = next((f for f, name in signs.items() if PREFIX + name in state), config.family)
     norm = "layer" if f"{first}2.1.weight" in state else "group"
     observed = (_depth(state), family, norm, _shape(state.get(fc1)), f"{first}0.bias" in state)
     expected_fc1 = (config.ffn_dim, config.embed_dim)

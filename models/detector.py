@@ -6,17 +6,17 @@ logits, embedding = detector(waveforms, lengths)    # logits are [fake, real]
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import asdict
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dataio.schema import UserError
-from models.front_ends.config import CONV_KERNELS, RECEPTIVE_FIELD, FrontEndConfig, get_config
-from models.front_ends.interface import FrontEnd, frame_lengths
-from models.front_ends.kernels import normalise_waveforms
-from models.front_ends.native import NativeFrontEnd
+from models.front_ends import catalogue
+from models.front_ends.config import FrontEndConfig
+from models.front_ends.interface import FrontEnd
+from models.heads.catalogue import DEFAULT as DEFAULT_HEAD
 from models.heads.catalogue import build_head
 from models.heads.interface import FrameOutput, Head, HeadOutput
 from models.heads.mean_linear import MeanLinear
@@ -30,7 +30,6 @@ class Detector(nn.Module):
     padding takes part in everything, as in the published toolkit.
     """
 
-    receptive_field = RECEPTIVE_FIELD
     precision: str | None = None  # as its caller's autocast has it
 
     def __init__(self, front_end: FrontEnd, head: Head, *, mask_padding: bool = True) -> None:
@@ -46,6 +45,13 @@ class Detector(nn.Module):
     @property
     def config(self) -> FrontEndConfig:
         return self.m_ssl.config
+
+    def described(self) -> dict[str, object]:
+        """What its scores depend on besides weights and head, for the notes beside them."""
+        return {
+            "front_end": self.config.family,
+            "preprocessing": asdict(self.m_ssl.preprocessing),
+        }
 
     def set_head(self, head: Head) -> None:
         """Put `head` in place of what is there, under the released name if it is the release's."""
@@ -67,7 +73,8 @@ class Detector(nn.Module):
         `lengths` on the CPU: whether anything is padded is decided there. `with_frames`: also each
         frame's share of the logits, from the same pass of the front end.
         """
-        waveforms, lengths, padded = _prepare(waveforms, lengths)
+        least = self.m_ssl.receptive_field
+        waveforms, lengths, padded = self.m_ssl.preprocessing(waveforms, lengths, least=least)
         masked = self.mask_padding and padded
         layers = [] if self.classifier.reads_layers else None
         frames = self.m_ssl(waveforms, lengths if masked else None, layers)
@@ -81,10 +88,9 @@ class Detector(nn.Module):
             counts = torch.full(lengths.shape, frames.shape[1], device=lengths.device)
         return FrameOutput(*output, shares, counts)
 
-    @staticmethod
-    def frame_lengths(lengths: Tensor) -> Tensor:
+    def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Frames `(B,)` of files of `lengths` `(B,)` samples; at least one."""
-        return frame_lengths(lengths.clamp_min(RECEPTIVE_FIELD), CONV_KERNELS)
+        return self.m_ssl.frame_lengths(self.m_ssl.preprocessing.lengths(lengths))
 
     def detection_parameters(self) -> list[nn.Parameter]:
         """The parameters that train, for an optimiser; every one gets a gradient in each step."""
@@ -96,8 +102,8 @@ class Detector(nn.Module):
         What takes no part in detection has no gradient, whatever is frozen.
         """
         self.m_ssl.freeze(what)
-        if self.classifier.reads_layers and self.config.pre_norm:  # layers are read before it
-            self.m_ssl.model.encoder.layer_norm.requires_grad_(False)
+        if self.classifier.reads_layers and self.m_ssl.final_norm is not None:
+            self.m_ssl.final_norm.requires_grad_(False)  # layers are read before it
         for name, parameter in self.classifier.named_parameters():
             parameter.requires_grad_(not name.startswith(self.classifier.unused))
 
@@ -106,63 +112,41 @@ class Detector(nn.Module):
         self.m_ssl.set_activation_checkpointing(enabled)
 
 
-def _prepare(waveforms: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor, bool]:
-    """Normalised waveforms `(B, T')`, their lengths on the same device, and whether some differ."""
-    if waveforms.ndim != 2:
-        raise ValueError(f"waveforms must be (B, T), got shape {tuple(waveforms.shape)}")
-    if lengths is None:
-        lengths = torch.full(waveforms.shape[:1], waveforms.shape[1])
-    host = lengths.cpu()
-    if len(host) != len(waveforms) or host.min() < 1 or host.max() > waveforms.shape[1]:
-        raise ValueError(f"lengths {host.tolist()} do not fit waveforms {tuple(waveforms.shape)}")
-    lengths = lengths.to(waveforms.device)
-    waveforms = normalise_waveforms(waveforms, lengths)
-    missing = max(RECEPTIVE_FIELD - waveforms.shape[1], 0)
-    waveforms = F.pad(waveforms, (0, missing))
-    lengths = lengths.clamp_min(RECEPTIVE_FIELD)
-    return waveforms, lengths, bool((host.clamp_min(RECEPTIVE_FIELD) < waveforms.shape[1]).any())
-
-
-def _fairseq_front_end(config: FrontEndConfig) -> FrontEnd:
-    from models.front_ends.fairseq_engine import (
-        FairseqFrontEnd,  # fairseq is slow to import, and optional
-    )
-
-    return FairseqFrontEnd(config)
-
-
-ENGINES: dict[str, Callable[[FrontEndConfig], FrontEnd]] = {
-    "native": NativeFrontEnd,
-    "fairseq": _fairseq_front_end,
-}
-
-
 def detector_options(hparams: Mapping[str, object]) -> dict[str, object]:
     """What the YAML says of a detector, for `build_detector` and `load_detector`."""
-    return {"engine": hparams["ssl_engine"], "head": hparams["head"]}
+    return {"front_end": hparams["front_end"], "head": hparams["head"]}
 
 
 def build_detector(
     model_name: str,
     *,
-    engine: str = "native",
+    engine: str = catalogue.DEFAULT,
     mask_padding: bool = True,
+    front_end: Mapping[str, object] | None = None,
     head: Mapping[str, object] | None = None,
     overrides: Mapping[str, object] | None = None,
 ) -> Detector:
     """A detector with random weights on the CPU (or on the device of an enclosing context).
 
-    `head` is `{"name": ..., option: value}` of `models.heads.catalogue`, the release's by default;
-    `overrides` changes fields of the model's `FrontEndConfig`, such as `layerdrop`. UserError for
-    an unknown model, engine, head or field, and for a missing fairseq package.
+    `front_end` is `{"engine": ..., option: value}` of `models.front_ends.catalogue`, for which
+    `engine` alone may stand; `head` is `{"name": ..., option: value}` of `models.heads.catalogue`,
+    the release's by default; `overrides` changes fields of the model's `FrontEndConfig`, such as
+    `layerdrop`. UserError for an unknown model, engine, head, option or field, for a missing
+    package, and for a head that does not read what the front end gives.
     """
-    if engine == "onnx":
+    spec = {"engine": engine, **(front_end or {})}
+    frames = catalogue.build_front_end(model_name, spec, overrides or {})
+    return Detector(frames, head_for(frames, head), mask_padding=mask_padding)
+
+
+def head_for(front_end: FrontEnd, spec: Mapping[str, object] | None) -> Head:
+    """The head of `spec` with random weights, as wide as the frames of `front_end`."""
+    config = front_end.config
+    head = build_head(spec or {}, width=config.embed_dim, layers=config.layers)
+    if head.reads_filters != (config.layers == 0):
+        what, given = ("outputs of filters", "frames of 20 ms")[:: 1 if head.reads_filters else -1]
         raise UserError(
-            "ssl_engine onnx runs exported detectors: it has no weights to train or fill"
+            f"head {(spec or {}).get('name', DEFAULT_HEAD)} reads {what}, and the front end of"
+            f" {config.name} gives {given}: waveform_aasist goes with engine sinc, and no other"
         )
-    if engine not in ENGINES:
-        raise UserError(f"unknown ssl_engine {engine!r}: choose one of {', '.join(ENGINES)}")
-    config = get_config(model_name).with_overrides(**(overrides or {}))
-    front_end = ENGINES[engine](config)
-    built = build_head(head or {}, width=config.embed_dim, layers=config.layers)
-    return Detector(front_end, built, mask_padding=mask_padding)
+    return head

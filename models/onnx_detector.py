@@ -10,6 +10,7 @@ which detector it is (`models/export/onnx_graph.py` writes them).
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,8 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dataio.schema import UserError
-from models.front_ends.config import CONV_KERNELS, RECEPTIVE_FIELD
+from models.front_ends.config import CONFIGS, CONV_KERNELS, RECEPTIVE_FIELD
 from models.front_ends.interface import frame_lengths
+from models.front_ends.preprocessing import Preprocessing
 from models.heads.interface import FrameOutput, HeadOutput
 
 FORMAT = "antideepfake-onnx-1"
@@ -63,6 +65,14 @@ class OnnxDetector(nn.Module):
             if wanted is not None and there != wanted:
                 remedy = "that model's YAML" if sort == "model" else f"--head {there}"
                 raise UserError(f"{path} has the {sort} {there}, not {wanted}: give {remedy}")
+
+    def described(self) -> dict[str, object]:
+        """As a `Detector` says; what is exported takes files whole and normalises them."""
+        known = CONFIGS.get(str(self.about.get("model")))
+        return {
+            "front_end": known.family if known else None,
+            "preprocessing": asdict(Preprocessing()),
+        }
 
     def forward(
         self, waveforms: Tensor, lengths: Tensor | None = None, *, with_frames: bool = False

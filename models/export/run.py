@@ -24,6 +24,7 @@ from models.export.folder import (
     read_about,
     write_weights,
 )
+from models.front_ends.config import CONFIGS
 from models.scoring.run import checkpoint_source
 
 RELEASED_LICENSE = "cc-by-nc-sa-4.0"
@@ -34,6 +35,7 @@ CHAIN = 10  # experiments that began with each other's weights, looked through f
 def export(hparams: dict, run_options: dict) -> int:
     """Write the folder whole; 0. Nothing is written where anything given cannot be."""
     output = checked_output(hparams)
+    refuse_other_front_ends(hparams)
     source = checkpoint_source(hparams)
     released = derives_from_released(source)
     terms = license_of(hparams["license"], released)
@@ -116,6 +118,17 @@ def write_onnx(
         about.tolerances["onnx_int8"] = report.bound
         notes.append(onnx_int8.described(report))
     return notes
+
+
+def refuse_other_front_ends(hparams: dict) -> None:
+    """Every form of a folder normalises whole files and computes as engine native does."""
+    said = {key: value for key, value in hparams["front_end"].items() if key != "engine"}
+    if said or hparams["model"] not in CONFIGS:
+        raise UserError(
+            f"a detector of {hparams['model']} with front_end {dict(hparams['front_end'])} is not"
+            " exported: the forms of a folder normalise whole files, and know the models of engine"
+            f" native ({', '.join(CONFIGS)})"
+        )
 
 
 def checked_output(hparams: dict) -> Path:

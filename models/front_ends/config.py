@@ -54,7 +54,8 @@ class FrontEndConfig:
     pretraining_file: str | None = None  # its usual name; None: starts from random weights
     pretraining_source: str | None = None  # where to get it
 
-    def __post_init__(self) -> None:
+    def refuse_contradictions(self) -> None:
+        """UserError where the two engines that share fairseq's names have no such form."""
         if self.conv_norm == "group" and self.conv_bias:
             raise UserError(
                 f"front end {self.name}: conv_bias and conv_norm 'group' exclude each other, since "
@@ -75,7 +76,9 @@ class FrontEndConfig:
                 f"unknown front-end option {unknown[0]!r} for model {self.name}: "
                 f"choose among {', '.join(sorted(known))}"
             )
-        return replace(self, **changes)
+        changed = replace(self, **changes)
+        changed.refuse_contradictions()
+        return changed
 
 
 BASE = FrontEndConfig(
@@ -161,6 +164,12 @@ CONFIGS: dict[str, FrontEndConfig] = {
             pretraining_file="base_300m.pt",
             pretraining_source=f"{FAIRSEQ}/mms (pretrained models, MMS-300M)",
         ),
+        replace(
+            LARGE,
+            name="xlsr_300m",
+            pretraining_file="xlsr2_300m.pt",
+            pretraining_source=f"{FAIRSEQ}/wav2vec/xlsr (XLS-R 300M)",
+        ),
         ONE_BILLION,
         replace(
             ONE_BILLION,
@@ -201,7 +210,8 @@ def get_config(model_name: str) -> FrontEndConfig:
         return CONFIGS[model_name]
     except KeyError:
         raise UserError(
-            f"unknown model {model_name!r}: choose one of {', '.join(CONFIGS)}"
+            f"unknown model {model_name!r} to engines native and fairseq: choose one of "
+            + ", ".join(CONFIGS)
         ) from None
 
 

@@ -8,7 +8,6 @@ samples evenly among the frames, which can be one frame off).
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import types
@@ -16,12 +15,18 @@ import warnings
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from dataio.schema import SAMPLE_RATE, UserError
 from models.front_ends.config import CONV_KERNELS, FrontEndConfig
-from models.front_ends.interface import FrontEnd, frame_lengths
-from models.front_ends.kernels import ZeroGradient, valid_mask
+from models.front_ends.interface import (
+    FrontEnd,
+    frame_lengths,
+    recomputed,
+    recorded,
+    set_recomputed,
+    with_skipped,
+)
+from models.front_ends.kernels import valid_mask
 
 
 class FairseqFrontEnd(FrontEnd):
@@ -35,57 +40,19 @@ class FairseqFrontEnd(FrontEnd):
             self.model = build(_fairseq_classes(), config)
 
     def set_activation_checkpointing(self, enabled: bool) -> None:
-        for module in (self.model.feature_extractor, *self.layers):
-            plain = types.MethodType(type(module).forward, module)
-            module.forward = functools.partial(_recomputed, module, plain) if enabled else plain
+        set_recomputed((self.model.feature_extractor, *self.layers), enabled, recomputed)
 
     def forward(
         self, waveforms: Tensor, lengths: Tensor | None, layers: list[Tensor] | None = None
     ) -> Tensor:
         self.model.file_lengths = self.model.feature_extractor.file_lengths = lengths
         padding_mask = None if lengths is None else ~valid_mask(lengths, waveforms.shape[1])
-        with _recorded(self.model.encoder, layers):
+        with recorded(self.layers, layers, lambda hidden: hidden.transpose(0, 1)):
             out = self.model(waveforms, padding_mask=padding_mask, mask=False, features_only=True)
         frames = out["x"]
         if layers is not None:  # fairseq makes the number of frames even inside
             layers[:] = [layer[:, : frames.shape[1]] for layer in layers]
-        if self.training and self.config.layerdrop:  # blocks it skipped have no gradient
-            trained = [p for p in self.layers.parameters() if p.requires_grad]
-            frames = ZeroGradient.apply(frames, *trained)
-        return frames
-
-
-@contextlib.contextmanager
-def _recorded(encoder: nn.Module, layers: list[Tensor] | None):
-    """h_0 ... h_L into `layers` while the encoder runs; a block that is skipped gives its input."""
-    if layers is None:
-        yield
-        return
-    seen: dict[int, Tensor] = {}  # by number of the block; fairseq's hidden states are (F, B, D)
-
-    def keep_input(_module, inputs) -> None:
-        seen[0] = inputs[0].transpose(0, 1)
-
-    def keep_output(_module, _inputs, output, number: int) -> None:
-        seen[number] = output[0].transpose(0, 1)
-
-    hooks = [encoder.layers[0].register_forward_pre_hook(keep_input)]
-    for number, block in enumerate(encoder.layers, 1):
-        keep = functools.partial(keep_output, number=number)
-        hooks.append(block.register_forward_hook(keep))
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-    for number in range(len(encoder.layers) + 1):
-        layers.append(seen[number] if number in seen else layers[-1])
-
-
-def _recomputed(module: nn.Module, forward, *args, **kwargs):
-    if module.training and torch.is_grad_enabled():
-        return checkpoint(forward, *args, use_reentrant=False, **kwargs)
-    return forward(*args, **kwargs)
+        return with_skipped(self, frames, layers)
 
 
 @functools.cache
@@ -98,7 +65,7 @@ def _fairseq_classes() -> types.SimpleNamespace:
         from fairseq.models.wav2vec import wav2vec2
     except (ImportError, OSError) as error:  # OSError: it wants a semaphore, in /dev/shm
         raise UserError(
-            f"ssl_engine 'fairseq' needs the fairseq package, which does not import ({error}): "
+            f"engine 'fairseq' needs the fairseq package, which does not import ({error}): "
             "set ssl_engine to 'native', or install it with 'bash install.sh --with fairseq'"
         ) from error
     finally:

@@ -2,16 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from dataio.schema import SAMPLE_RATE
+from dataio.schema import SAMPLE_RATE, UserError
+from models.front_ends.config import CONFIGS, FrontEndConfig
+from models.front_ends.interface import FrontEnd
 
 FILTERS = 70
 TAPS = 129
 SPECTRUM = 512  # points of the transform whose bins bound the bands
+FAMILY = "sinc"
+
+
+class SincFrontEnd(FrontEnd):
+    """`(B, T)` to `(B, T - TAPS + 1, FILTERS)`: a frame a sample, no blocks and no weights."""
+
+    receptive_field = TAPS
+    normalise = False
+    layers = nn.ModuleList()
+
+    def __init__(self, config: FrontEndConfig) -> None:
+        super().__init__(config)
+        self.model = nn.Module()
+        self.register_buffer("filters", band_pass_filters(), persistent=False)
+
+    @classmethod
+    def named(cls, model_name: str, overrides: Mapping[str, object]) -> SincFrontEnd:
+        if model_name in CONFIGS:
+            raise UserError(f"model {model_name} has weights that engine sinc has no place for")
+        config = FrontEndConfig(
+            name=model_name, family=FAMILY, embed_dim=FILTERS, layers=0, heads=0, ffn_dim=0,
+            final_dim=0, pre_norm=False,
+        )  # fmt: skip
+        return cls(config.with_overrides(**overrides))
+
+    def frame_lengths(self, samples: Tensor) -> Tensor:
+        return samples.clamp_min(self.receptive_field) - TAPS + 1
+
+    def set_activation_checkpointing(self, enabled: bool) -> None:
+        """Nothing is kept that could be recomputed."""
+
+    def forward(
+        self, waveforms: Tensor, lengths: Tensor | None, layers: list[Tensor] | None = None
+    ) -> Tensor:
+        return sinc_frames(waveforms, self.filters)
 
 
 def band_pass_filters() -> Tensor:

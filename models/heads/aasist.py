@@ -137,6 +137,7 @@ class Aasist(GraphHead):
 class WaveformAasist(GraphHead):
     """On the outputs of 70 sinc filters: magnitudes, 3 x 3 max pooling, nodes by the largest."""
 
+    reads_filters = True
     least = 3**7  # filter outputs: each block keeps every third frame
 
     def __init__(self, width: int, layers: int) -> None:

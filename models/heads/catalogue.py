@@ -25,6 +25,7 @@ HEADS = {
     "mhfa": "models.heads.mhfa:Mhfa",
     "nes2net": "models.heads.nes2net:Nes2Net",
     "aasist": "models.heads.aasist:Aasist",
+    "waveform_aasist": "models.heads.aasist:WaveformAasist",
 }
 DEFAULT = "mean_linear"
 LAST = ("linear", "cosine")  # the last layer of any head; cosine goes with the loss oc_softmax

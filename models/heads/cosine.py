@@ -26,6 +26,10 @@ class Cosine(Head):
         return self.inner.reads_layers
 
     @property
+    def reads_filters(self) -> bool:
+        return self.inner.reads_filters
+
+    @property
     def embedding_width(self) -> int:
         return self.inner.embedding_width
 

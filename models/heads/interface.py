@@ -42,11 +42,13 @@ class Head(nn.Module):
     """Frames to an embedding, which one last layer classifies.
 
     A file's logits must be the same alone and in a padded batch, as it is evaluated. `reads_layers`
-    says whether `hidden` holds every layer or the last frames alone, `last` names the last layer;
+    says whether `hidden` holds every layer or the last frames alone, `reads_filters` that frames
+    are outputs of filters, one a sample; `last` names the last layer;
     `unused` begins the names of tensors that checkpoints hold and nothing uses: no gradient.
     """
 
     reads_layers = False
+    reads_filters = False
     last = "linear"
     unused: tuple[str, ...] = ()
 

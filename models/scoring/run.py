@@ -83,6 +83,7 @@ class Scorer:
             "checkpoint_sha256": self.checkpoint.sha256,
             "engine": self.hparams["ssl_engine"],
             "head": self.hparams["head"]["name"],
+            **self.detector.described(),
             "precision": self.detector.precision or self.hparams["eval_precision"],
             "sample_rate": SAMPLE_RATE,
             **window_meta(self.hparams),

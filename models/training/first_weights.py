@@ -16,14 +16,25 @@ RECORD = "first_weights.json"
 
 def first_weights(hparams: dict) -> str | Path | None:
     """Where `ckpt_path` says that the first weights come from; None: random ones."""
-    model, source = hparams["model"], hparams["ckpt_path"]
-    if source != "pretrained":
-        return source
-    if CONFIGS[model].pretraining_file is None:
+    if hparams["ckpt_path"] != "pretrained":
+        return hparams["ckpt_path"]
+    found = pretraining(hparams)
+    if found is None:
         raise UserError(
-            f"{model} has no pre-training file: --ckpt_path null starts it from random weights"
+            f"{hparams['model']} has no pre-training file: --ckpt_path null starts it from random"
+            " weights"
         )
-    return Path(hparams["ssl_weight_folder"]) / CONFIGS[model].pretraining_file
+    return found
+
+
+def pretraining(hparams: dict) -> str | Path | None:
+    """Where the front end's pre-training weights are looked for; None where it has none."""
+    config = CONFIGS.get(hparams["model"])
+    if source := hparams["front_end"].get("source"):
+        return source
+    if config is None or config.pretraining_file is None:
+        return None
+    return Path(hparams["ssl_weight_folder"]) / config.pretraining_file
 
 
 def record_first_weights(folder: Path, hparams: dict, info: CheckpointInfo | None) -> None:

@@ -25,11 +25,11 @@ from dataio.whole_files import NO_ROOM, make_folder
 from models.checkpoints import CheckpointInfo, load_detector
 from models.detector import Detector, build_detector, detector_options
 from models.distributed import World, backend_in_use, barrier, choose_device, join_world
-from models.front_ends.config import CONFIGS
 from models.heads.frame_loss import build_frame_loss
 from models.training.brain import DetectorBrain
 from models.training.first_weights import (
     first_weights,
+    pretraining,
     record_first_weights,
     refuse_other_weights,
 )
@@ -217,10 +217,10 @@ def initial_detector(hparams: dict, *, resuming: bool) -> tuple[Detector, Checkp
     torch.manual_seed(hparams["seed"])
     options = {**detector_options(hparams), "mask_padding": hparams["mask_padding"]}
     model, source = hparams["model"], first_weights(hparams)
-    if source is None and CONFIGS[model].pretraining_file is not None and not resuming:
+    if source is None and pretraining(hparams) is not None and not resuming:
         raise UserError(
             f"ckpt_path is null, and {model} is not trained from random weights: give a detector"
-            " checkpoint or hub id as --ckpt_path, or --ckpt_path pretrained for its fairseq file"
+            " checkpoint or hub id as --ckpt_path, or `pretrained` for its pre-training file"
         )
     if source is None or resuming:
         return build_detector(model, **options), None

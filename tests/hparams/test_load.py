@@ -12,8 +12,10 @@ from hparams.load import RECIPE, RUN_OPTIONS, load_hparams, parse_overrides, rea
 ROOT = Path(__file__).parents[2]
 MODELS = (
     "w2v_small w2v_large mms_300m mms_1b xlsr_1b xlsr_2b hubert_xtralarge hubert_large"
-    " w2v_tiny xlsr_tiny hubert_tiny deepfake_eval_2024"
+    " w2v_tiny xlsr_tiny hubert_tiny deepfake_eval_2024 xlsr_300m xlsr_aasist xlsr_sls aasist"
+    " transformers wavlm_base_plus wavlm_large mhubert_147"
 )
+TRANSFORMERS = {"transformers", "wavlm_base_plus", "wavlm_large", "mhubert_147"}
 
 
 def load(yaml="hparams/mms_300m.yaml", *options, **kwargs):
@@ -36,7 +38,8 @@ def test_every_yaml_loads_and_names_a_known_model(name):
     from models.front_ends.config import CONFIGS
 
     hparams, _, _ = load(f"hparams/{name}.yaml")
-    assert hparams["model"] in CONFIGS
+    known = {"transformers": TRANSFORMERS, "sinc": {"aasist"}}
+    assert hparams["model"] in known.get(hparams["front_end"]["engine"], CONFIGS)
     assert name in (hparams["model"], hparams["exp_name"])
 
 
@@ -312,3 +315,30 @@ def test_a_part_is_named_by_a_word_or_a_mapping(text):
 def test_a_part_that_is_neither_is_refused(text):
     with pytest.raises(UserError, match="head is .*: expected a name, or"):
         load_hparams("hparams/w2v_tiny.yaml", ["--base_path=B", f"--head={text}"])
+
+
+def test_the_older_name_of_the_engine_and_the_front_ends_are_one():
+    for words in (["--ssl_engine", "fairseq"], ["--front_end", "fairseq"]):
+        hparams, _, resolved = load("hparams/w2v_tiny.yaml", *words)
+        assert hparams["ssl_engine"] == hparams["front_end"]["engine"] == "fairseq"
+        assert "ssl_engine: fairseq" in resolved
+
+
+def test_the_engine_of_the_command_line_leaves_the_other_options_of_the_yaml():
+    hparams, *_ = load("hparams/xlsr_aasist.yaml", "--ssl_engine=fairseq")
+    expected = {"engine": "fairseq", "normalise": False, "input_samples": 64600}
+    assert hparams["front_end"] == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--ssl_engine=onyx"], "ssl_engine is 'onyx': choose one of native, fairseq"),
+        (["--front_end=onyx"], "ssl_engine is 'onyx': choose one of native, fairseq"),
+        (["--front_end=3"], "front_end is 3: expected a name, or"),
+        (["--ssl_engine=native", "--front_end=sinc"], "both given in the command line"),
+    ],
+)
+def test_an_engine_that_is_unknown_or_given_twice_is_refused(words, sentence):
+    with pytest.raises(UserError, match=sentence):
+        load("hparams/w2v_tiny.yaml", *words)

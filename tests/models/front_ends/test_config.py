@@ -45,7 +45,7 @@ def test_only_tiny_models_start_from_random_weights():
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones():
-    with pytest.raises(UserError, match="unknown model 'w2v_smal': choose one of .*w2v_small"):
+    with pytest.raises(UserError, match="unknown model .w2v_smal. to .* native.*: .*w2v_small"):
         get_config("w2v_smal")
 
 

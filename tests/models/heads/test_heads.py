@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from support.encoders import CLASSES, encoder_detector
 
 from dataio.schema import UserError
 from models.detector import Detector, build_detector
@@ -10,6 +11,7 @@ from models.heads.layer_sum import LayerSum
 
 LENGTHS = [16_000, 9_000, 24_000, 9_000]
 SMALL = {"sls": {"frames": 31, "hidden": 16}, "mhfa": {"heads": 4, "compressed": 8}}
+SSL_HEADS = [name for name in HEADS if name != "waveform_aasist"]  # tests/models/test_aasist.py
 ENGINES = [
     ("w2v_tiny", "native"),
     ("hubert_tiny", "native"),
@@ -22,7 +24,7 @@ def spec(name, **options):
 
 
 @pytest.mark.parametrize("model, engine", ENGINES)
-@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("name", SSL_HEADS)
 @torch.no_grad()
 def test_a_file_scores_the_same_alone_and_in_a_padded_batch(name, model, engine, batch):
     module = build_detector(model, engine=engine, head=spec(name)).eval()
@@ -36,9 +38,38 @@ def test_a_file_scores_the_same_alone_and_in_a_padded_batch(name, model, engine,
         )
 
 
+@pytest.mark.slow
+@pytest.mark.needs("transformers")
+@pytest.mark.parametrize("encoder", CLASSES)
+@pytest.mark.parametrize("name", SSL_HEADS)
+@torch.no_grad()
+def test_so_it_does_on_every_encoder_of_transformers(name, encoder, batch):
+    module = encoder_detector(encoder, head=spec(name)).eval()
+    waveforms, lengths = batch(LENGTHS)
+    together = module(waveforms, lengths).logits
+    for row, length in enumerate(LENGTHS):
+        alone = module(waveforms[row : row + 1, :length]).logits
+        torch.testing.assert_close(together[row : row + 1], alone, atol=1e-4, rtol=0)
+
+
+@pytest.mark.needs("fairseq")
+@pytest.mark.parametrize("drop", [0.5, 1.0])
+@pytest.mark.parametrize("model", ["w2v_tiny", "hubert_tiny"])
+def test_blocks_that_fairseq_skips_have_a_gradient_under_a_head_that_reads_layers(
+    model, drop, batch
+):
+    options = {"engine": "fairseq", "head": {"name": "layer_sum"}, "overrides": {"layerdrop": drop}}
+    module = build_detector(model, **options).train()
+    for _ in range(4):
+        module.zero_grad()
+        module(*batch(LENGTHS)).logits.square().sum().backward()
+        without = [n for n, p in module.named_parameters() if p.requires_grad and p.grad is None]
+        assert without == []
+
+
 @pytest.mark.parametrize("last", ["linear", "cosine"])
 @pytest.mark.parametrize("model", ["w2v_tiny", "xlsr_tiny"])  # norm after the blocks and before
-@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("name", SSL_HEADS)
 def test_every_parameter_that_trains_gets_a_gradient(name, model, last, batch):
     module = build_detector(model, head=spec(name, last=last), overrides={"layerdrop": 0.0}).train()
     for chosen in ([400], LENGTHS):  # the silence of a rank without rows, then a padded batch
@@ -48,7 +79,7 @@ def test_every_parameter_that_trains_gets_a_gradient(name, model, last, batch):
         assert without == []
 
 
-@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("name", SSL_HEADS)
 @torch.no_grad()
 def test_the_embedding_is_what_the_last_layer_sees(name, batch):
     module = build_detector("w2v_tiny", head=spec(name)).eval()
@@ -71,7 +102,7 @@ def test_the_frames_shares_have_the_files_logits_as_their_mean(name, model, engi
         alone = module(waveforms[row : row + 1, :length], with_frames=True)
         for output, at in ((alone, 0), (together, row)):
             count = int(output.frame_lengths[at])
-            assert count == int(Detector.frame_lengths(lengths[row]))
+            assert count == int(module.frame_lengths(lengths[row]))
             mean = output.frame_logits[at, :count].mean(0)
             torch.testing.assert_close(mean, output.logits[at], atol=1e-5, rtol=0)
 
@@ -84,7 +115,7 @@ def test_without_masks_the_frames_of_padding_have_a_share(batch):
     torch.testing.assert_close(output.frame_logits.mean(1), output.logits, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("name", sorted({*HEADS} - {"mean_linear", "layer_sum", "sls_mean"}))
+@pytest.mark.parametrize("name", sorted({*SSL_HEADS} - {"mean_linear", "layer_sum", "sls_mean"}))
 @torch.no_grad()
 def test_a_head_that_is_no_mean_over_frames_has_no_shares(name, batch):
     output = build_detector("w2v_tiny", head=spec(name)).eval()(*batch(LENGTHS), with_frames=True)
