@@ -35,7 +35,7 @@ class Sls(Head):
 
     def __init__(self, width: int, layers: int, frames: int = 201, hidden: int = 1024) -> None:
         super().__init__()
-        self.frames = frames
+        self.size = frames
         self.first_bn = nn.BatchNorm2d(1)
         self.fc0 = nn.Linear(width, 1)
         self.fc1 = nn.Linear((frames // POOL) * (width // POOL), hidden)
@@ -53,8 +53,8 @@ class Sls(Head):
     def _fitted(self, layer: Tensor, frame_lengths: Tensor | None) -> Tensor:
         """`(B, frames, D)` of each file's own frames."""
         if frame_lengths is None:
-            return repeated(layer, layer.shape[1], self.frames)
-        wanted = torch.arange(self.frames, device=layer.device) % frame_lengths[:, None]
+            return repeated(layer, layer.shape[1], self.size)
+        wanted = torch.arange(self.size, device=layer.device) % frame_lengths[:, None]
         return layer.gather(1, wanted[:, :, None].expand(-1, -1, layer.shape[2]))
 
 
