@@ -30,7 +30,7 @@ def apply(waveforms: torch.Tensor, draws: list[Draw]) -> torch.Tensor:
             "give one a row, all of one algorithm"
         )
     time = torch.arange(waveforms.shape[1], device=waveforms.device)
-    lengths = torch.tensor([draw.length for draw in draws], device=waveforms.device)
+    lengths = _sent([draw.length for draw in draws], waveforms.device)
     inside = time < lengths[:, None]  # (B, T)
     signal = waveforms * inside
     stages = list(zip(*(draw.stages for draw in draws), strict=True))  # stage by stage, B each
@@ -39,6 +39,11 @@ def apply(waveforms: torch.Tensor, draws: list[Draw]) -> torch.Tensor:
     for stage in stages:
         signal = _apply_stage(signal, inside, stage)
     return signal
+
+
+def _sent(numbers: list, device: torch.device) -> torch.Tensor:
+    """Numbers on a device, without waiting for what it computes (`device=` would)."""
+    return torch.tensor(numbers).to(device, non_blocking=True)
 
 
 def _apply_stage(signal: torch.Tensor, inside: torch.Tensor, draws: tuple) -> torch.Tensor:
@@ -82,7 +87,7 @@ def add_stationary(
     noise = torch.nn.functional.pad(noise, (0, signal.shape[1] - noise.shape[1]))
     noise = noise.to(signal.device, signal.dtype, non_blocking=True)
     noise = filter_powers(noise, [draw.notches for draw in draws]) * inside
-    snr_db = torch.tensor([draw.snr_db for draw in draws], device=signal.device)[:, None]
+    snr_db = _sent([draw.snr_db for draw in draws], signal.device)[:, None]
     tiny = torch.finfo(noise.dtype).tiny
     scale = signal.norm(dim=1, keepdim=True) / noise.norm(dim=1, keepdim=True).clamp(min=tiny)
     return signal + noise * scale / 10 ** (snr_db / 20)

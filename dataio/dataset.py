@@ -94,7 +94,7 @@ class WaveformBatch:
     @property
     def seconds(self) -> float:
         """Audio in the batch, padding left out."""
-        return int(self.lengths.sum()) / SAMPLE_RATE
+        return sum(self.lengths.tolist()) / SAMPLE_RATE
 
     def part(self, rows: slice) -> WaveformBatch:
         """Some of the rows, padded to the longest of them; what was set aside stays behind."""

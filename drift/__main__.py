@@ -16,6 +16,7 @@ from dataio.locks import sole_writer
 from dataio.output_paths import check_outputs
 from dataio.schema import UserError
 from dataio.words import tell
+from drift.device import choose_device
 
 OK, DRIFTED, MISTAKE, INSUFFICIENT, DEFECT = 0, 1, 2, 3, 70  # 70: EX_SOFTWARE of sysexits.h
 LEAST = {"seed": 0, "max_rows": 0, "top": 1, "draws": 1}
@@ -51,6 +52,8 @@ def build_parser() -> argparse.ArgumentParser:
     compare.add_argument("--fail-on", choices=FAIL_ON, default="alarm", help="exit 1 from (alarm)")
     compare.add_argument("--json", help="write everything as JSON")
     compare.add_argument("--report", help="write a self-contained HTML page")
+    for verb in (fit, compare):
+        verb.add_argument("--device", help="cpu, cuda or cuda:N (a GPU where there is one)")
     compare.set_defaults(run=run_compare)
 
     rank = verbs.add_parser("rank", help="which files drifted most")
@@ -60,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     rank.add_argument("--output", help="also write them as CSV")
     rank.add_argument("--seed", type=int, default=0, help="of a subsample (0)")
     rank.add_argument("--max_rows", type=int, default=0, help="incoming rows read; 0: all (0)")
-    rank.set_defaults(run=run_rank, protocol=(), by=(), group=None, data_folder=None)
+    rank.set_defaults(run=run_rank, protocol=(), by=(), group=None, data_folder=None, device=None)
     return parser
 
 
@@ -203,6 +206,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def command() -> int:
         check_values(args)
         check_paths(args)
+        choose_device(args.device)
         return args.run(args)
 
     try:

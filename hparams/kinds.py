@@ -124,12 +124,12 @@ KINDS = {
     ),
     **dict.fromkeys(
         ("mask_padding", "checkpoint_activations", "use_da", "valid_augment", "allow_skipped",
-         "dry_run"),
+         "dry_run", "equal_crops"),
         flag(),
     ),
     **dict.fromkeys(
         ("num_buckets", "prefetch_factor", "number_of_epochs", "grad_accumulation_factor",
-         "nonfinite_patience", "valid_step", "log_interval"),
+         "nonfinite_patience", "valid_step", "log_interval", "pad_to_frames"),
         whole(1),
     ),
     **dict.fromkeys(

@@ -24,7 +24,7 @@ from hparams.run_options import RUN_OPTIONS
 NO_YAML = (YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
 YAML_SUFFIXES = (".yaml", ".yml")
 YAML_FIRST = "the model's YAML comes first, such as hparams/mms_300m.yaml"
-PRECISIONS = ("fp32", "bf16", "fp16")
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 CHOICES = {
     "precision": PRECISIONS,
     "eval_precision": PRECISIONS,

@@ -6,7 +6,7 @@ logits, embedding = detector(waveforms, lengths)    # logits are [fake, real]
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import torch
@@ -27,10 +27,12 @@ class Detector(nn.Module):
     release's head or `head.*` of another.
 
     With `mask_padding` a file's output does not depend on what shares its batch; without it,
-    padding takes part in everything, as in the published toolkit.
+    padding takes part in everything, as in the published toolkit. Where it is masked, a batch is
+    padded up to a multiple of `pad_to_frames`.
     """
 
     precision: str | None = None  # as its caller's autocast has it
+    pad_to_frames = 1
 
     def __init__(self, front_end: FrontEnd, head: Head, *, mask_padding: bool = True) -> None:
         super().__init__()
@@ -65,16 +67,25 @@ class Detector(nn.Module):
         return self._modules[self.head_name]
 
     def forward(
-        self, waveforms: Tensor, lengths: Tensor | None = None, *, with_frames: bool = False
+        self,
+        waveforms: Tensor,
+        lengths: Tensor | Sequence[int] | None = None,
+        *,
+        with_frames: bool = False,
     ) -> HeadOutput | FrameOutput:
-        """`waveforms` `(B, T)` of any level; `lengths` `(B,)` samples, None where all are T long.
+        """`waveforms` `(B, T)` of any level; `lengths` B samples, None where all are T long.
 
         Files shorter than the receptive field are taken as followed by silence up to it. Keep
-        `lengths` on the CPU: whether anything is padded is decided there. `with_frames`: also each
-        frame's share of the logits, from the same pass of the front end.
+        `lengths` on the CPU: whether anything is padded is decided there. Integers stay there
+        under DistributedDataParallel, which moves tensors. `with_frames`: also each frame's share
+        of the logits, from the same pass of the front end.
         """
-        least = self.m_ssl.receptive_field
-        waveforms, lengths, padded = self.m_ssl.preprocessing(waveforms, lengths, least=least)
+        waveforms, lengths, padded = self.m_ssl.preprocessing(
+            waveforms,
+            lengths,
+            least=self.m_ssl.receptive_field,
+            multiple=self.pad_to_frames if self.mask_padding else 1,
+        )
         masked = self.mask_padding and padded
         layers = [] if self.classifier.reads_layers else None
         frames = self.m_ssl(waveforms, lengths if masked else None, layers)

@@ -96,16 +96,12 @@ def is_lost_peer(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
-def backend_in_use() -> str:
-    """The process group's backend; gloo when there is one process and no group."""
-    return dist.get_backend() if dist.is_initialized() else "gloo"
-
-
 def choose_device(wanted: str | None) -> str:
     """The device to run on: what was asked for, or this rank's GPU, or the CPU of a GPU-less
     machine.
 
-    Raises UserError when the device asked for is not there; nothing falls back silently.
+    Raises UserError when the device asked for is not there, or is one GPU for all ranks of a
+    host; nothing falls back silently.
     """
     local_rank = int(os.environ.get("LOCAL_RANK", 0))
     gpus = torch.cuda.device_count()
@@ -123,6 +119,11 @@ def choose_device(wanted: str | None) -> str:
     except RuntimeError:
         raise UserError(f"unknown device {wanted!r}: write cpu, cuda or cuda:N") from None
     if kind.type == "cuda":
+        if kind.index is not None and int(os.environ.get("LOCAL_WORLD_SIZE", 1)) > 1:
+            raise UserError(
+                f"--device {wanted} would put every process of torchrun on one GPU: write"
+                " --device cuda, each takes its own (CUDA_VISIBLE_DEVICES chooses among them)"
+            )
         index = kind.index if kind.index is not None else local_rank
         if index >= gpus:
             raise UserError(
@@ -133,15 +134,6 @@ def choose_device(wanted: str | None) -> str:
     if kind.type != "cpu":
         raise UserError(f"device {wanted!r} is not supported: write cpu, cuda or cuda:N")
     return "cpu"
-
-
-def sum_over_ranks(values: list[float], device: str) -> list[float]:
-    """Element-wise sums over the ranks, in float64."""
-    if not dist.is_initialized():
-        return values
-    tensor = torch.tensor(values, dtype=torch.float64, device=device)
-    dist.all_reduce(tensor)
-    return tensor.tolist()
 
 
 def gather_objects(item: object) -> list:

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from drift.device import device
 from drift.embeddings import EmbeddingSet, embedding_set
 from drift.groups import groups_of, like_groups, thinning_note, too_few
 from drift.null import LEVELS, draw_relabellings, number_blocks, p_value, status_of
@@ -76,12 +77,10 @@ class Pool:
 
     @cached_property
     def device(self):
-        import torch
-
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return device()
 
     def tensor(self, array: np.ndarray, dtype: str = "float32"):
-        """A torch tensor on the accelerator, where there is one."""
+        """A torch tensor where the distances are computed."""
         import torch
 
         return torch.as_tensor(array, dtype=getattr(torch, dtype), device=self.device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dataio.schema import SAMPLE_RATE, UserError
+from models.front_ends.config import HOP, RECEPTIVE_FIELD
 from models.front_ends.kernels import normalise_waveforms, valid_mask
 
 OPTIONS = ("normalise", "input_samples", "input_seconds")
@@ -32,35 +33,51 @@ class Preprocessing:
         return lengths if size is None else torch.full_like(lengths, size)
 
     def __call__(
-        self, waveforms: Tensor, lengths: Tensor | None, *, least: int
+        self,
+        waveforms: Tensor,
+        lengths: Tensor | Sequence[int] | None,
+        *,
+        least: int,
+        multiple: int = 1,
     ) -> tuple[Tensor, Tensor, bool]:
         """`(B, T')` zero after their lengths `(B,)`, on one device, and whether some are padded.
 
         `lengths` None: all are T long. Files shorter than `least` samples are followed by silence
-        up to it. ValueError for lengths that do not fit.
+        up to it, and T' makes a multiple of so many frames where files are taken whole. Nothing of
+        a GPU is read, and nothing is waited for. ValueError for lengths that do not fit.
         """
         if waveforms.ndim != 2:
             raise ValueError(f"waveforms must be (B, T), got shape {tuple(waveforms.shape)}")
+        rows, size = waveforms.shape
         if lengths is None:
-            lengths = torch.full(waveforms.shape[:1], waveforms.shape[1])
-        host = lengths.cpu()
-        if len(host) != len(waveforms) or host.min() < 1 or host.max() > waveforms.shape[1]:
-            raise ValueError(
-                f"lengths {host.tolist()} do not fit waveforms {tuple(waveforms.shape)}"
-            )
-        lengths = lengths.to(waveforms.device)
+            lengths = [size] * rows
+        counts = lengths.tolist() if isinstance(lengths, Tensor) else list(lengths)
+        if len(counts) != rows or min(counts) < 1 or max(counts) > size:
+            raise ValueError(f"lengths {counts} do not fit waveforms {tuple(waveforms.shape)}")
+        lengths = torch.tensor(counts).to(waveforms.device, non_blocking=True)
         if self.input_samples is not None:
-            wanted = torch.arange(self.input_samples, device=waveforms.device) % lengths[:, None]
-            waveforms = waveforms.gather(1, wanted)
-            host, lengths = self.lengths(host), self.lengths(lengths)
+            size = self.input_samples
+            wanted = torch.arange(size, device=waveforms.device) % lengths[:, None]
+            waveforms, lengths = waveforms.gather(1, wanted), self.lengths(lengths)
+            counts, multiple = [size] * rows, 1
         if self.normalise:
             waveforms = normalise_waveforms(waveforms, lengths)
         else:
             padding = ~valid_mask(lengths, waveforms.shape[1])
             waveforms = waveforms.float().masked_fill(padding, 0.0)
-        waveforms = F.pad(waveforms, (0, max(least - waveforms.shape[1], 0)))
-        padded = bool((host.clamp_min(least) < waveforms.shape[1]).any())
-        return waveforms, lengths.clamp_min(least), padded
+        width = max(size, least) if multiple == 1 else rounded_up(max(size, least), multiple)
+        waveforms = F.pad(waveforms, (0, width - size))
+        return waveforms, lengths.clamp_min(least), max(min(counts), least) < width
+
+
+def rounded_up(samples: int, multiple: int) -> int:
+    """The least samples from `samples` up that make a multiple of so many frames of 20 ms.
+
+    Frames number 1 + (samples - RECEPTIVE_FIELD) // HOP.
+    """
+    frames = 1 - (RECEPTIVE_FIELD - samples) // HOP
+    frames = -(-frames // multiple) * multiple
+    return RECEPTIVE_FIELD + (frames - 1) * HOP
 
 
 def read_preprocessing(options: Mapping[str, object], *, normalise: bool) -> Preprocessing:

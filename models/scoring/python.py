@@ -63,7 +63,7 @@ def score_files(
     """A result for each of the files, folders searched for audio, in their order.
 
     The detector computes on its own device and is left in the mode it came in. `min_duration` and
-    `max_batch_length` in seconds, `precision` "fp32", "bf16" or "fp16". Files over
+    `max_batch_length` in seconds, `precision` "fp32", "tf32", "bf16" or "fp16". Files over
     `max_whole_seconds` are scored in windows of `window_seconds` every `hop_seconds` (None: as long
     as they are); None for either of the first two: every file whole. UserError for a path that does
     not exist; a file that cannot be scored has a `reason`.

@@ -31,7 +31,7 @@ from models.checkpoints import CheckpointInfo, load_detector, sha256_of
 from models.detector import Detector, detector_options
 from models.distributed import World, barrier, choose_device, gather_objects, join_world
 from models.heads.catalogue import DEFAULT
-from models.precision import autocast
+from models.precision import as_computed, autocast
 from models.scoring.files import write_results
 from models.scoring.journal import ScoreJournal
 from models.scoring.long_files import Folded, LongFiles, parts_of
@@ -84,7 +84,8 @@ class Scorer:
             "engine": self.hparams["ssl_engine"],
             "head": self.hparams["head"]["name"],
             **self.detector.described(),
-            "precision": self.detector.precision or self.hparams["eval_precision"],
+            "precision": self.detector.precision
+            or as_computed(self.hparams["eval_precision"], self.device),
             "sample_rate": SAMPLE_RATE,
             **window_meta(self.hparams),
             "toolkit_version": TOOLKIT_VERSION,
@@ -122,6 +123,7 @@ def load_scorer(hparams: dict, run_options: dict, *, needs_head: bool = True) ->
             f"{info.path} is a pre-training file, it has no detection head: give a detector"
             " checkpoint as --ckpt_path (`main.py analysis` writes this one's embeddings)"
         )
+    detector.pad_to_frames = hparams["pad_to_frames"]
     logger.info("%s from %s on %s", hparams["model"], info.path, device)
     show_bar = not run_options.get("noprogressbar", False)
     return Scorer(detector.to(device).eval(), info, device, world, hparams, show_bar)

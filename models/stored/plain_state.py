@@ -14,12 +14,15 @@ SHARED = 8  # times that the bytes of a file may be in its tensors
 
 
 def read_state(path: Path) -> dict:
-    """A state dict that shares no memory with the file; ValueError for anything that is none."""
-    return _Copy(path).of(read_torch_file(path), 0)
+    """A state dict whose tensors are private views of the mapped file, to be copied from.
+
+    What is written to them stays in this process. ValueError for anything that is no state.
+    """
+    return _Plain(path).of(read_torch_file(path), 0)
 
 
-class _Copy:
-    """Copies what a file holds, as long as that is no more than the file's size warrants."""
+class _Plain:
+    """Reads what a file holds, as long as that is no more than the file's size warrants."""
 
     def __init__(self, path: Path) -> None:
         self.items, self.bytes = MAX_ITEMS, SHARED * path.stat().st_size
@@ -38,7 +41,7 @@ class _Copy:
             self.bytes -= math.prod(value.shape) * value.dtype.itemsize
             if self.bytes < 0:
                 raise ValueError("its tensors are larger than the file")
-            return value.read().clone()
+            return value.read()
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
         raise ValueError("it holds more than numbers, text and tensors")

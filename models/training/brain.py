@@ -16,16 +16,18 @@ import numpy as np
 import torch
 from speechbrain import Brain, Stage
 from speechbrain.utils.checkpoints import Checkpoint
+from torch.nn.parallel import DistributedDataParallel
 
 from augment.batched import apply as rawboost_on_device
 from dataio.dataset import WaveformBatch
 from dataio.schema import UserError
 from dataio.stopping import Stopped, StopRequest
 from models.detector import Detector
-from models.distributed import World, sum_over_ranks
+from models.distributed import World
 from models.heads.frame_loss import build_frame_loss, require_frames
 from models.heads.interface import FrameOutput, HeadOutput
 from models.heads.losses import build_loss
+from models.in_flight import InFlight
 from models.precision import autocast
 from models.training.bad_files import BadFiles
 from models.training.log import TrainLog
@@ -33,12 +35,11 @@ from models.training.optimizer import (
     follow,
     head_settings,
     make_optimizer,
-    reapply,
     refuse_other_part,
-    settings,
     trained_part,
 )
 from models.training.state import TrainState
+from models.training.step import Step, StepSums, read
 from models.training.stream import MicroBatch, Position, TrainStream
 from models.training.validation import Validation, ValidStream
 from models.training.whole_checkpoint import WholeCheckpointer
@@ -66,20 +67,14 @@ class DetectorBrain(Brain):
         log: TrainLog,
         held: list[torch.nn.Parameter] = (),
     ):
-        opt_class, run_opts = hparams["opt_class"], dict(run_opts)
-        precision = run_opts.get("precision", hparams["precision"])
-        # SpeechBrain's Brain refuses fp16 on a CPU, where autocast and GradScaler know it by now.
-        fp16_on_cpu = precision == "fp16" and run_opts["device"] == "cpu"
-        if fp16_on_cpu:
-            run_opts["precision"] = "fp32"
-        eval_precision = run_opts.get("eval_precision", hparams["eval_precision"])
-        if eval_precision == "fp16" and run_opts["device"] == "cpu":
-            run_opts["eval_precision"] = "fp32"
+        precisions = [run_opts.get(k, hparams[k]) for k in ("precision", "eval_precision")]
+        # Ours, see `models.precision`: SpeechBrain knows no TF32 by name and no fp16 on a CPU.
+        own = {"precision": "fp32", "eval_precision": "fp32"}
         super().__init__(
             modules={"detector": detector},
-            opt_class=opt_class,
+            opt_class=hparams["opt_class"],
             hparams=hparams,
-            run_opts=run_opts,
+            run_opts={**run_opts, **own},
             checkpointer=checkpointer,
         )
         self.detector, self.world, self.best = detector, world, best
@@ -88,21 +83,25 @@ class DetectorBrain(Brain):
         self.frame_loss = build_frame_loss(hparams["loss"])
         if self.frame_loss is not None:
             require_frames(detector.classifier, hparams["head"]["name"])
+            if hparams["equal_crops"]:
+                raise UserError("equal_crops cuts what a loss of frames has labels for: leave it")
         best.checkpoints_dir = checkpointer.checkpoints_dir  # which `--debug` has just moved
         self.state = TrainState()
         self.stop = StopRequest(hparams["time_limit"])
         self._last_saved = time.monotonic()
         self._stopping = self._save_due = False  # as all ranks have agreed at the last step
-        self.scaler = torch.GradScaler(self.device_type, enabled=precision == "fp16")
-        self.training_ctx = autocast(self.device_type, precision)
-        self.evaluation_ctx = autocast(self.device_type, eval_precision)
+        self.scaler = torch.GradScaler(self.device_type, enabled=precisions[0] == "fp16")
+        self.training_ctx, self.evaluation_ctx = (autocast(self.device_type, p) for p in precisions)
+        detector.pad_to_frames = hparams["pad_to_frames"]
         for name, item in (("ssl", detector), ("state", self.state)):
             checkpointer.add_recoverable(name, item)
         if self.scaler.is_enabled():
             checkpointer.add_recoverable("scaler", self.scaler, optional_load=True)
         best.add_recoverable("ssl", detector)
         self.bad_files = BadFiles(limit=hparams["max_bad_files"])
-        self._reset_step()
+        self.reads_late = self.device_type == "cuda"
+        self._sums = StepSums(self.device)
+        self._taken: tuple[InFlight, int, float] | None = None  # the step under way, number, lr
         self._validation = Validation(hparams["valid_csv"])
 
     # --- one step ---------------------------------------------------------------------------------
@@ -116,7 +115,8 @@ class DetectorBrain(Brain):
         if stage != Stage.TRAIN:
             # Without DDP's wrapper: ranks hold different numbers of validation batches.
             self.detector.mask_padding = True
-            return self.detector(batch.waveforms.to(self.device), batch.lengths)
+            waveforms = batch.waveforms.to(self.device, non_blocking=True)
+            return self.detector(waveforms, batch.lengths)
         self.detector.mask_padding = self.hparams.mask_padding
         torch.manual_seed(draw_seed(self.hparams.seed, batch.draw))
         data = batch.data
@@ -125,13 +125,17 @@ class DetectorBrain(Brain):
         waveforms = data.waveforms.to(self.device, non_blocking=True)
         if data.draws:
             waveforms = rawboost_on_device(waveforms, data.draws)
+        lengths = data.lengths.tolist()  # integers: DDP would move a tensor to the GPU
+        if self.hparams.equal_crops:
+            waveforms = waveforms[:, : min(lengths)]
+            lengths = [min(lengths)] * len(lengths)
         with_frames = self.frame_loss is not None
-        return self.modules.detector(waveforms, data.lengths, with_frames=with_frames)
+        return self.modules.detector(waveforms, lengths, with_frames=with_frames)
 
     def _forward_of_nothing(self) -> HeadOutput:
         """A forward that counts for nothing, so that this rank joins the gradient's sum."""
         silence = torch.zeros(1, SHORTEST, device=self.device)
-        output = self.modules.detector(silence, torch.tensor([SHORTEST]))
+        output = self.modules.detector(silence, [SHORTEST])
         return HeadOutput(output.logits * 0, output.embedding * 0)
 
     def compute_objectives(
@@ -145,26 +149,43 @@ class DetectorBrain(Brain):
         logits = predictions.logits.float()
         if stage != Stage.TRAIN:
             return self._validation.add(batch, logits)
-        labels = batch.data.labels.to(self.device)
+        labels = self._sent(batch.data.labels)
         if len(labels) == 0:
             return logits.sum() * 0
         total = self.loss(logits, labels).sum()
         if self.frame_loss is not None:
-            counts = self.detector.frame_lengths(batch.data.lengths).to(self.device)
-            parts = batch.data.frame_labels.to(self.device)
+            counts = self._sent(self.detector.frame_lengths(batch.data.lengths))
+            parts = self._sent(batch.data.frame_labels)
             total = total + self.frame_loss(predictions.frame_logits.float(), counts, parts).sum()
-        self._step_loss += float(total.detach())
-        self._step_rows += len(labels)
-        self._step_seconds += batch.data.seconds
+        self._sums.add(total, len(labels), batch.data.seconds)
         share = self.world.size * self.grad_accumulation_factor
         return total * (share / batch.step_rows)
 
-    def check_loss_isfinite(self, loss: torch.Tensor) -> None:
-        """Note a non-finite loss; `optimizers_step` skips the step on all ranks together."""
-        self._step_nonfinite |= not bool(torch.isfinite(loss))
+    def _sent(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.to(self.device, non_blocking=True)
+
+    def fit_batch(self, batch: MicroBatch) -> torch.Tensor:
+        """As SpeechBrain's, which reads the loss back, twice, before the next batch is begun."""
+        should_step = self.step % self.grad_accumulation_factor == 0
+        self.on_fit_batch_start(batch, should_step)
+        with self.no_sync(not should_step):
+            with self.training_ctx:
+                outputs = self.compute_forward(batch, Stage.TRAIN)
+                loss = self.compute_objectives(outputs, batch, Stage.TRAIN)
+            loss = self.scaler.scale(loss / self.grad_accumulation_factor)
+            self._sums.note(loss)
+            loss.backward()
+        if should_step:
+            self.optimizers_step()
+        self.on_fit_batch_end(batch, outputs, loss, should_step)
+        return loss.detach()
+
+    def update_average(self, loss: torch.Tensor, avg_loss: float) -> float:
+        """SpeechBrain's own mean loss is shown nowhere, and following it reads every loss."""
+        return avg_loss
 
     def on_fit_batch_start(self, batch: MicroBatch, should_step: bool) -> None:
-        self._step_planned = batch.step_rows
+        self._planned_rows = batch.step_rows
         self.bad_files.note(batch.data)
         if should_step:
             follow(self.hparams.lr_schedule, self.optimizer, self.optimizer_step)
@@ -175,51 +196,56 @@ class DetectorBrain(Brain):
         Overridden because SpeechBrain's backs a NaN loss into the weights unless gradients are
         scanned one by one, drops the gradient norm, and counts a skipped step as done by each rank.
         """
-        loss, rows, seconds, nonfinite, bad, stopping, save_due = sum_over_ranks(
-            [
-                self._step_loss,
-                self._step_rows,
-                self._step_seconds,
-                float(self._step_nonfinite),
-                self.bad_files.pending,
-                float(self.stop.reason is not None),
-                float(self.world.is_main and self._interval_is_over()),
-            ],
-            self.device,
+        sums = self._sums.over_ranks(
+            self.bad_files.pending,
+            float(self.stop.reason is not None),
+            float(self.world.is_main and self._interval_is_over()),
         )
-        self._stopping, self._save_due = bool(stopping), bool(save_due)
         self._hold_frozen_part()
-        self.scaler.unscale_(self.optimizer)
-        self._average_over_rows_read(int(rows))
         limit = self.max_grad_norm if self.max_grad_norm > 0 else math.inf
-        norm = float(torch.nn.utils.clip_grad_norm_(self.detector.detection_parameters(), limit))
-        # DDP has summed the gradients, so their norm is every rank's.
-        if nonfinite or not math.isfinite(norm):
-            self.state.skip_step(
-                self.optimizer_step,
-                overflow=self.scaler.is_enabled() and not nonfinite,
-                patience=self.nonfinite_patience,
-            )
-        else:
-            self.state.skipped_in_a_row = 0
-            if rows:
-                self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.optimizer.zero_grad(set_to_none=True)
+        taken = self._step.take(sums, planned=self._planned_rows, max_norm=limit)
+        former, self._taken = self._taken, (taken, self.optimizer_step, self._lr)
         self.optimizer_step += 1
-        self._count_step(loss, int(rows), seconds, norm, finite=not nonfinite)
-        if bad:
-            self.bad_files.count(self.state.bad_files, self.hparams.train_csv)
-        self._reset_step()
+        self._sums = StepSums(self.device)
+        if self.reads_late:
+            self._settle(former)
+        else:
+            self._settle_last()
 
-    def _reset_step(self) -> None:
-        """This rank's share of the optimiser step under way."""
-        self._step_loss = 0.0  # summed cross-entropy
-        self._step_rows = 0
-        self._step_planned = 0  # rows of all ranks, those that will not read included
-        self._step_seconds = 0.0
-        self._step_nonfinite = False
-        self.bad_files.forget()
+    @property
+    def _lr(self) -> float:
+        return self.optimizer.param_groups[0]["lr"]
+
+    def _settle_last(self) -> None:
+        """Count the step under way, if one is, before anything that depends on the count."""
+        taken, self._taken = self._taken, None
+        self._settle(taken)
+
+    def _settle(self, taken: tuple[InFlight, int, float] | None) -> None:
+        """Count a step: on a GPU when the next has been sent there, so that it never idles."""
+        if taken is None:
+            return
+        state, (pending, step, lr) = self.state, taken
+        found = read(pending)
+        self._stopping, self._save_due = bool(found.stopping), bool(found.save_due)
+        state.audio_seconds += found.seconds
+        if not found.finite:
+            overflow = self.scaler.is_enabled() and not found.nonfinite
+            state.skip_step(step, overflow=overflow, patience=self.nonfinite_patience)
+        else:
+            state.skipped_in_a_row = 0
+            state.loss_sum += found.loss if found.rows else 0.0
+            state.row_count += int(found.rows)
+        state.scalars = self.log.step(
+            step + 1,
+            loss=found.loss / max(found.rows, 1),
+            lr=lr,
+            grad_norm=found.norm,
+            audio_seconds=found.seconds,
+            **({"loss_scale": found.scale} if self.scaler.is_enabled() else {}),
+        )
+        if found.bad:
+            self.bad_files.count(state.bad_files, self.hparams.train_csv)
 
     def _hold_frozen_part(self) -> None:
         # Gradients are dropped rather than switched off: DDP must see the same parameters
@@ -228,31 +254,6 @@ class DetectorBrain(Brain):
         if until is not None and self.optimizer_step < until:
             for parameter in self.held:
                 parameter.grad = None
-
-    def _average_over_rows_read(self, rows: int) -> None:
-        """Divide the gradient by the rows read; `compute_objectives` knew only those planned."""
-        if rows not in (0, self._step_planned):
-            parameters = self.detector.detection_parameters()
-            gradients = [p.grad for p in parameters if p.grad is not None]
-            torch._foreach_mul_(gradients, self._step_planned / rows)
-
-    def _count_step(
-        self, loss: float, rows: int, seconds: float, norm: float, finite: bool
-    ) -> None:
-        state = self.state
-        state.audio_seconds += seconds
-        if finite and rows:
-            state.loss_sum += loss
-            state.row_count += rows
-        scalars = {"loss_scale": self.scaler.get_scale()} if self.scaler.is_enabled() else {}
-        state.scalars = self.log.step(
-            self.optimizer_step,
-            loss=loss / max(rows, 1),
-            lr=self.optimizer.param_groups[0]["lr"],
-            grad_norm=norm,
-            audio_seconds=seconds,
-            **scalars,
-        )
 
     def on_fit_batch_end(self, batch: MicroBatch, outputs, loss: torch.Tensor, should_step: bool):
         self.log.advance()
@@ -270,7 +271,31 @@ class DetectorBrain(Brain):
             head=head_settings(self.hparams),
         )
         self.optimizers_dict = {"opt_class": self.optimizer}
+        self._step = Step(self.optimizer, self.scaler)
         self.checkpointer.add_recoverable("optimizer", self.optimizer)
+
+    def _compile(self) -> None:
+        """`--compile True`: the front end alone, in place, so that no tensor's name changes."""
+        if self.jit or self.jit_module_keys or self.compile_module_keys:
+            raise UserError("jit and compile_module_keys are not supported: use --compile True")
+        if self.compile:
+            dynamic = self.compile_using_dynamic_shape_tracing or None  # None: from a second shape
+            self.detector.m_ssl.compile(mode=self.compile_mode, dynamic=dynamic)
+
+    def _wrap_distributed(self) -> None:
+        """As SpeechBrain's, but gradients are views of DDP's buckets: there is one copy of them.
+
+        Batch norms are joined on GPUs only: torch has no such norm for a CPU.
+        """
+        if not self.distributed_launch:
+            return
+        on_gpu, detector = self.device_type == "cuda", self.modules["detector"]
+        self.modules["detector"] = DistributedDataParallel(
+            torch.nn.SyncBatchNorm.convert_sync_batchnorm(detector) if on_gpu else detector,
+            device_ids=[self.device] if on_gpu else None,
+            find_unused_parameters=self.find_unused_parameters,
+            gradient_as_bucket_view=True,
+        )
 
     def on_fit_start(self) -> None:
         """As SpeechBrain's, but resuming from the newest checkpoint that is intact."""
@@ -290,10 +315,8 @@ class DetectorBrain(Brain):
         former = checkpoint.meta.get("trained_part")
         if former is not None:
             refuse_other_part(former, self._trained_part(), checkpoint.path)
-        wanted = settings(self.optimizer)
         self.checkpointer.load_checkpoint(checkpoint)
         logger.info("resuming at optimiser step %d (%s)", self.optimizer_step, checkpoint.path)
-        reapply(self.optimizer, wanted)
 
     def make_dataloader(self, dataset, stage, **_):
         """The streams are loaders already, with their place in the data kept in the state."""
@@ -340,7 +363,8 @@ class DetectorBrain(Brain):
     def on_stage_start(self, stage: Stage, epoch: int | None = None) -> None:
         if stage == Stage.TRAIN:
             self._plan_stretch()
-            self._reset_step()
+            self._sums = StepSums(self.device)
+            self.bad_files.forget()
             # SpeechBrain steps where `step` is a multiple of the factor, which may have changed
             # since the checkpoint; the stream begins with a whole optimiser step.
             self.step -= self.step % self.grad_accumulation_factor
@@ -369,6 +393,7 @@ class DetectorBrain(Brain):
         return loss
 
     def on_stage_end(self, stage: Stage, stage_loss: float, epoch: int | None = None) -> None:
+        self._settle_last()
         self.log.close_bar()
         if stage == Stage.TRAIN:
             if self.optimizer_step and not self.state.audio_seconds:
@@ -430,7 +455,9 @@ class DetectorBrain(Brain):
         return 0 < self.ckpt_interval_minutes < (time.monotonic() - self._last_saved) / 60
 
     def _save_intra_epoch_ckpt(self) -> None:
+        self._settle_last()
         self.save_last("training")
+        self._save_due = False
         if self._stopping:
             self._end()
 

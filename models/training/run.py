@@ -22,9 +22,9 @@ from dataio.output_paths import check_writable
 from dataio.protocol import ProtocolTable
 from dataio.schema import UserError
 from dataio.whole_files import NO_ROOM, make_folder
-from models.checkpoints import CheckpointInfo, load_detector
+from models.checkpoints import CheckpointInfo, load_detector, unfilled_detector
 from models.detector import Detector, build_detector, detector_options
-from models.distributed import World, backend_in_use, barrier, choose_device, join_world
+from models.distributed import World, barrier, choose_device, join_world
 from models.heads.frame_loss import build_frame_loss
 from models.training.brain import DetectorBrain
 from models.training.first_weights import (
@@ -97,8 +97,6 @@ def train_in(
     world: World,
 ) -> None:
     """Train in a folder that is this run's alone, from where its last checkpoint left off."""
-    # SpeechBrain wraps DDP by the backend it believes in; tell it the one in use.
-    run_options = {**run_options, "distributed_backend": backend_in_use()}
     brain = build_brain(hparams, run_options, folder, world)
     train_stream = make_train_stream(hparams, tables[0], world, run_options["device"])
     valid_stream = make_valid_stream(hparams, tables[1], world, run_options["device"])
@@ -211,7 +209,10 @@ def build_brain(hparams: dict, run_options: dict, folder: Path, world: World) ->
 
 
 def initial_detector(hparams: dict, *, resuming: bool) -> tuple[Detector, CheckpointInfo | None]:
-    """The detector with its first weights: a checkpoint's, or seeded random ones (None)."""
+    """The detector with its first weights: a checkpoint's, or seeded random ones (None).
+
+    `resuming`: with memory for the weights of the run's own checkpoint.
+    """
     import torch
 
     torch.manual_seed(hparams["seed"])
@@ -222,7 +223,9 @@ def initial_detector(hparams: dict, *, resuming: bool) -> tuple[Detector, Checkp
             f"ckpt_path is null, and {model} is not trained from random weights: give a detector"
             " checkpoint or hub id as --ckpt_path, or `pretrained` for its pre-training file"
         )
-    if source is None or resuming:
+    if resuming:
+        return unfilled_detector(model, **options), None
+    if source is None:
         return build_detector(model, **options), None
     detector, info = load_detector(model, source, **options)
     logger.info("weights from %s (%s)", info.path, info.kind)

@@ -26,7 +26,7 @@ from dataio.words import shown
 from models.checkpoints import read_ckpt_meta
 from models.distributed import World, barrier, gather_objects, is_lost_peer
 from models.stored.plain_state import read_state
-from models.training.optimizer import refuse_foreign_state, regrouped
+from models.training.optimizer import own_memory, refuse_foreign_state, regrouped
 
 logger = logging.getLogger(__name__)
 ANEW = "go on from another checkpoint, or start anew"
@@ -154,12 +154,17 @@ class WholeCheckpointer(Checkpointer):
 
 
 def load_state(obj: object, path: Path, end_of_epoch: bool = True) -> None:
-    """Fill a module, an optimiser or a loss scale; UserError when the file does not fit it."""
+    """Fill a module, an optimiser or a loss scale; UserError when the file does not fit it.
+
+    The file is mapped: what goes to a GPU takes no memory of the host, and what stays is copied
+    once; the processes of a host share its pages.
+    """
     try:
         state, is_optimizer = read_state(Path(path)), isinstance(obj, torch.optim.Optimizer)
         obj.load_state_dict(regrouped(obj, state) if is_optimizer else state)
         if is_optimizer:
             refuse_foreign_state(obj)
+            own_memory(obj)
     # Each of torch's classes fails in its own way at what it did not expect.
     except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__

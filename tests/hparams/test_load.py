@@ -119,7 +119,7 @@ def test_the_resolved_yaml_of_a_run_starts_the_same_run(tmp_path):
     [
         (["--lrr", "1"], "unknown key 'lrr' in the command line: did you mean 'lr'?"),
         (["--zzzzzz", "1"], "`python main.py --help all` lists the keys"),
-        (["--precision", "fp8"], "precision is 'fp8': choose one of fp32, bf16, fp16"),
+        (["--precision", "fp8"], "precision is 'fp8': choose one of fp32, tf32, bf16, fp16"),
         (["--lr", "1", "--lr", "2"], "--lr is given twice"),
         (["stray"], "unexpected argument 'stray'"),
         (["--lr", "[1"], "--lr: cannot read '[1'"),

@@ -324,3 +324,24 @@ def test_importing_models_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("lengths", [[400, 401, 719], [16000, 9000], [33333, 33333]])
+def test_rounding_the_padded_length_moves_no_score(lengths, detector, batch):
+    module = detector("w2v_tiny").eval()
+    shapes = []
+    module.m_ssl.register_forward_pre_hook(lambda _, inputs: shapes.append(inputs[0].shape[1]))
+    waveforms, counts = batch(lengths)
+    plain = module(waveforms, counts).logits
+    module.pad_to_frames = 16
+    rounded = module(waveforms, counts.tolist()).logits  # integers serve as well
+    assert shapes[0] == max(lengths) <= shapes[1] < max(lengths) + 17 * 320
+    assert module.frame_lengths(torch.tensor(shapes[1])) % 16 == 0
+    assert torch.allclose(plain, rounded, atol=1e-5)
+
+
+def test_padding_that_is_not_masked_is_not_rounded_up(detector, batch):
+    module = detector("w2v_tiny", mask_padding=False).eval()
+    plain = module(*batch([16000, 9000])).logits
+    module.pad_to_frames = 16
+    assert torch.equal(plain, module(*batch([16000, 9000])).logits)

@@ -10,6 +10,7 @@ import torch.distributed as dist
 import main
 from dataio.schema import UserError
 from dataio.stopping import Stopped
+from models.distributed import choose_device
 from models.training import run as training
 
 
@@ -77,3 +78,16 @@ def test_alone_a_defect_is_raised(monkeypatch, tmp_path):
     end_with(monkeypatch, RuntimeError("shapes do not fit"))
     with pytest.raises(RuntimeError, match="shapes"):
         main.main(["hparams/w2v_tiny.yaml", f"--base_path={tmp_path}"])
+
+
+@pytest.mark.parametrize("processes, refused", [("8", True), ("1", False)])
+def test_one_gpu_for_all_processes_of_a_host_is_refused(processes, refused, monkeypatch):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 8)
+    assert choose_device("cuda") == "cuda:0"
+    if not refused:
+        assert choose_device("cuda:3") == "cuda:3"
+        return
+    with pytest.raises(UserError, match="every process of torchrun on one GPU: write --device cu"):
+        choose_device("cuda:0")
