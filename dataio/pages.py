@@ -24,10 +24,10 @@ def join(parts: Iterable[object], between: str = "") -> Markup:
     return Markup(between).join(parts)
 
 
-def render(template: Path, **values: object) -> str:
-    """A page from a jinja2 template that escapes by default; `policy` is the pages' CSP."""
+def render(template: Path, *, policy: str = POLICY, **values: object) -> str:
+    """A page from a jinja2 template that escapes by default; `policy` is its CSP."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     page = environment.from_string(template.read_text(encoding="utf-8"))
-    return page.render(policy=POLICY, **values) + "\n"
+    return page.render(policy=policy, **values) + "\n"

@@ -118,12 +118,12 @@ def _refuse_twice(found: Sequence[SegmentLabels]) -> None:
 
 
 def _lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
-    """Numbers from 1 and the lines that hold something."""
+    """Numbers from 1 and the lines that hold something; `;;` begins a comment in RTTM."""
     number = 0
     try:
         with open_text(path) as stream:
             for number, line in enumerate(stream, start=1):
-                if line.strip():
+                if line.strip() and not line.startswith(";;"):
                     yield number, line.rstrip("\r\n")
     except UNREADABLE as error:
         raise UserError(f"{path}, after line {number}, is no UTF-8 text: {error}") from error

@@ -124,7 +124,7 @@ KINDS = {
     ),
     **dict.fromkeys(
         ("mask_padding", "checkpoint_activations", "use_da", "valid_augment", "allow_skipped",
-         "dry_run", "equal_crops"),
+         "html", "dry_run", "equal_crops"),
         flag(),
     ),
     **dict.fromkeys(
@@ -154,6 +154,8 @@ KINDS = {
     ),
     "min_duration": number(0, optional=True, ends=True),
     "threshold": number(0, 1, ends=True),
+    "hysteresis": number(0, 1, ends=True),
+    "least_seconds": number(0, ends=True),
     "prior_real": number(0, 1, optional=True),
 }  # fmt: skip
 

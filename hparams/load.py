@@ -31,6 +31,7 @@ CHOICES = {
     "ssl_engine": ("native", "fairseq", "transformers", "sinc", "onnx"),  # and of front_end
     "channels": ("mix", "each", "left", "right"),
     "verdict": ("mean", "worst"),
+    "curve": ("windows", "frames"),
     "augment_on": ("loader", "device"),
     "distributed_backend": ("nccl", "gloo", "mpi"),
 }

@@ -56,6 +56,13 @@ VERBS = {
         needs_folders=False,
         takes_files=True,
     ),
+    "timeline": Verb(
+        "timeline MODEL FILE_OR_FOLDER ... --ckpt_path C --output_folder O [--html]",
+        "where in a recording: curve, segments, labels, picture, page",
+        "models.scoring.timeline_files:timelines",
+        needs_folders=False,
+        takes_files=True,
+    ),
     "export": Verb(
         "export MODEL --ckpt_path C --output_folder O [--onnx fp32 int8]",
         "hand a detector on: weights, card, self-test, transformers, ONNX",
@@ -79,6 +86,7 @@ MEANINGS = {
     "inference": "eval evaluate evaluation test infer validate scoring",
     "analysis": "analyse analyze embed embedding embeddings extract features",
     "score": "predict detect classify verdict check",
+    "timeline": "localise localize locate segments diarise where timelines",
     "export": "convert onnx publish upload push share package",
     "selftest": "self_test verify",
 }

@@ -64,7 +64,7 @@ class LongFiles(IterableDataset):
     """Rows as `Part`s, a file after the other; a worker takes every n-th row.
 
     `batch_seconds`: of windows in a part. `remarks(path, header, has_speech)` gives further remarks
-    on a file.
+    on a file; `heard` is called with the samples (T,) as they are decoded.
     """
 
     def __init__(
@@ -76,10 +76,11 @@ class LongFiles(IterableDataset):
         batch_seconds: float,
         min_duration: float | None = None,
         remarks: Remarks | None = None,
+        heard: Callable[[np.ndarray], None] | None = None,
     ):
         self.table, self.rows, self.windowing = table, rows, windowing
         self.together = rows_within(windowing.window / SAMPLE_RATE, batch_seconds)
-        self.min_duration, self.remarks = min_duration, remarks
+        self.min_duration, self.remarks, self.heard = min_duration, remarks, heard
 
     def __iter__(self) -> Iterator[Part]:
         worker = get_worker_info()
@@ -91,7 +92,7 @@ class LongFiles(IterableDataset):
         fields = self.table.row(row)
         waiting: list[Item] = []
         try:
-            reader = _Reader(fields, self.windowing)
+            reader = _Reader(fields, self.windowing, self.heard)
             for start, window in reader:
                 if not is_silent(window):
                     waiting.append(Item(start, fields.id, fields.label, window))
@@ -124,11 +125,11 @@ class LongFiles(IterableDataset):
 class _Reader:
     """The windows of a row's file in order, and then what was met on the way."""
 
-    def __init__(self, fields: ProtocolRow, windowing: Windowing):
+    def __init__(self, fields: ProtocolRow, windowing: Windowing, heard=None):
         self.fields, self.header, self.faults = fields, probe(fields.path), Faults()
         self.cutter = WindowCutter(windowing.window, windowing.hop)
         self.finder = SpeechFinder() if can_find_speech() else None
-        self.is_silent = True
+        self.is_silent, self.heard = True, heard
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
         fields = self.fields
@@ -136,8 +137,8 @@ class _Reader:
             fields.path, self.header, faults=self.faults, channel=fields.channel
         ):
             self.is_silent = self.is_silent and is_silent(piece)
-            if self.finder is not None:
-                self.finder.feed(piece)
+            for listener in filter(None, (self.finder and self.finder.feed, self.heard)):
+                listener(piece)
             yield from self.cutter.feed(piece)
         yield from self.cutter.finish()
 

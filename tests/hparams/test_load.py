@@ -296,7 +296,7 @@ def test_a_value_of_another_kind_is_refused_before_anything_starts(words, senten
 def test_every_key_of_the_recipe_is_checked_by_somebody():
     elsewhere = {
         # by CHOICES
-        "ssl_engine", "augment_on", "precision", "eval_precision", "channels", "verdict",
+        "ssl_engine", "augment_on", "precision", "eval_precision", "channels", "verdict", "curve",
         # where they are used: models/training/run.py, models/detector.py, augment/
         "train_crop_seconds", "freeze_front_end", "rawboost", "augmentations",
         # objects
