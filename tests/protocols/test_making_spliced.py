@@ -81,6 +81,7 @@ def made(tmp_path_factory):
     return folder, command, rows
 
 
+@pytest.mark.slow
 @pytest.mark.needs("speech")
 def test_the_test_set_alone_has_a_language_an_engine_and_a_vocoder(made):
     _, _, rows = made
@@ -92,6 +93,7 @@ def test_the_test_set_alone_has_a_language_an_engine_and_a_vocoder(made):
     assert "RU" in {row["Language"] for row in rows["test"]}
 
 
+@pytest.mark.slow
 @pytest.mark.needs("speech")
 def test_every_fake_file_has_one_fake_stretch_and_every_real_one_none(made):
     folder, _, rows = made
@@ -105,6 +107,7 @@ def test_every_fake_file_has_one_fake_stretch_and_every_real_one_none(made):
             assert 0.05 <= start < end <= info.duration - 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.needs("speech")
 def test_made_again_the_corpus_is_the_same(made):
     folder, command, _ = made
