@@ -63,6 +63,15 @@ def number(
     return Kind(says, read, optional)
 
 
+def port() -> Kind:
+    within = number(0, 65535, ends=True)
+
+    def read(value: object) -> int | None:
+        return int(value) if within.read(value) is not None and value == int(value) else None
+
+    return Kind("a whole number from 0 to 65535", read)
+
+
 def duration() -> Kind:
     """Minutes, as a number above 0 or as H:MM:SS."""
     minutes = number(0)
@@ -114,7 +123,7 @@ KINDS = {
     "front_end": part("engine"),
     **dict.fromkeys(
         ("exp_name", "data_folder", "ssl_weight_folder", "protocol_folder", "output_folder",
-         "train_csv", "valid_csv", "test_csv", "score_path"),
+         "train_csv", "valid_csv", "test_csv", "score_path", "host"),
         text(),
     ),
     **dict.fromkeys(
@@ -129,17 +138,20 @@ KINDS = {
     ),
     **dict.fromkeys(
         ("num_buckets", "prefetch_factor", "number_of_epochs", "grad_accumulation_factor",
-         "nonfinite_patience", "valid_step", "log_interval", "pad_to_frames"),
+         "nonfinite_patience", "valid_step", "log_interval",
+         "max_waiting", "pad_to_frames"),
         whole(1),
     ),
     **dict.fromkeys(
         ("num_workers", "max_bad_files", "seed", "warmup", "ckpt_interval_steps"), whole(0)
     ),
     "optimizer_step_limit": whole(1),
+    "port": port(),
     "time_limit": duration(),
     "freeze_until_step": whole(0, optional=True),
     **dict.fromkeys(
-        ("max_batch_length", "valid_batch_length", "lr", "adam_eps", "distributed_timeout"),
+        ("max_batch_length", "valid_batch_length", "lr", "adam_eps", "distributed_timeout",
+         "max_upload_mb", "max_seconds", "request_timeout"),
         number(0),
     ),
     **dict.fromkeys(

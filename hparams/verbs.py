@@ -63,6 +63,12 @@ VERBS = {
         needs_folders=False,
         takes_files=True,
     ),
+    "serve": Verb(
+        "serve MODEL --ckpt_path C [--port 8000] [--host 127.0.0.1]",
+        "a page, a REST and a WebSocket service that score audio on this machine",
+        "models.serving.run:serve",
+        needs_folders=False,
+    ),
     "export": Verb(
         "export MODEL --ckpt_path C --output_folder O [--onnx fp32 int8]",
         "hand a detector on: weights, card, self-test, transformers, ONNX",
@@ -88,5 +94,6 @@ MEANINGS = {
     "score": "predict detect classify verdict check",
     "timeline": "localise localize locate segments diarise where timelines",
     "export": "convert onnx publish upload push share package",
+    "serve": "server service api rest web webui app gui daemon deploy",
     "selftest": "self_test verify",
 }

@@ -124,20 +124,14 @@ def score_audio(hparams: dict, run_options: dict, names: list[str]) -> int:
 
 def score_into(journal, scorer: Scorer, table: FileTable, convert, basis: str, output: Path | None):
     """Score what the journal lacks, show it, and make the files of `output`; the exit status."""
-    hparams = scorer.hparams
-    inspect = Inspection(mixes=hparams["channels"] == MIX)
-    done = journal.done(len(table))
-    stopped_by = run_batches(scorer, table, journal, done=done, inspect=inspect)
-    logits, notes = journal.results(len(table))
-    remarks, windows = journal.remarks(len(table)), journal.windows(len(table))
-    rows = verdicts(table, logits, remarks, windows, convert, hparams)
-    basis = f"real when P(real) >= {hparams['threshold']}; {basis}"
-    basis += "" if can_find_speech() else f"; {UNCHECKED}"
+    stopped_by, rows, notes = judge(journal, scorer, table, convert)
+    basis = in_full(basis, scorer.hparams)
     skipped = [(table.ids(row), *note) for row, note in notes.items()]
     try:  # whoever reads the screen may have seen enough, and a full disk take no file
         if output is not None and not stopped_by:
             listed = [(row, *notes[row]) for row in notes]
             write_skipped(output.with_suffix(".skipped.csv"), table, listed)
+            windows = journal.windows(len(table))
             write_windows(output.with_suffix(".windows.csv"), table, windows)
             write_verdicts(output, rows, scorer.meta() | {"basis": basis})
             journal.remove()
@@ -145,7 +139,28 @@ def score_into(journal, scorer: Scorer, table: FileTable, convert, basis: str, o
         show(rows, basis)
     if stopped_by:
         raise journal.to_be_continued(stopped_by, len(table))
-    return tell_skipped(skipped, output, allowed=hparams["allow_skipped"])
+    return tell_skipped(skipped, output, allowed=scorer.hparams["allow_skipped"])
+
+
+def judge(
+    journal, scorer: Scorer, table: FileTable, convert
+) -> tuple[str | None, list[Verdict], dict[int, tuple[str, str]]]:
+    """Score what the journal lacks: what asked to end early, if anything did, the verdicts, and of
+    the rows without one (kind, reason).
+    """
+    hparams = scorer.hparams
+    done = journal.done(len(table))
+    inspect = Inspection(mixes=hparams["channels"] == MIX)
+    stopped_by = run_batches(scorer, table, journal, done=done, inspect=inspect)
+    logits, notes = journal.results(len(table))
+    remarks, windows = journal.remarks(len(table)), journal.windows(len(table))
+    return stopped_by, verdicts(table, logits, remarks, windows, convert, hparams), notes
+
+
+def in_full(basis: str, hparams: dict) -> str:
+    """What a verdict rests on, in words: threshold, probability, and whether speech was sought."""
+    basis = f"real when P(real) >= {hparams['threshold']}; {basis}"
+    return basis + ("" if can_find_speech() else f"; {UNCHECKED}")
 
 
 def checked_output(hparams: dict, paths: list[str]) -> Path | None:

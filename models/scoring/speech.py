@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from importlib.util import find_spec
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from dataio.schema import SAMPLE_RATE
 
+_LOCK = threading.Lock()
 CHUNK = 512  # samples the model takes at a time, 32 ms
 
 
@@ -19,9 +21,10 @@ def can_find_speech() -> bool:
 
 def has_speech(waveform: np.ndarray) -> bool:
     """Whether there is a quarter of a second of speech in (T,) at 16 kHz."""
-    finder = SpeechFinder(_shared_vad())
-    finder.feed(waveform)
-    return bool(finder.spans())
+    with _LOCK:  # the model has a state, and a service asks from many threads
+        finder = SpeechFinder(_shared_vad())
+        finder.feed(waveform)
+        return bool(finder.spans())
 
 
 class SpeechFinder:

@@ -1,0 +1,1 @@
+"""A detector as a service on this machine: `python main.py serve`."""
