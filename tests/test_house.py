@@ -19,8 +19,8 @@ FLOORS = (
     ("models/heads",),
     ("models",),
     ("models/training", "models/scoring"),
-    ("models/export",),
-    ("serve", "drift"),
+    ("models/export", "models/serving"),
+    ("drift",),
     ("main.py", "evaluation.py"),
     ("benchmarks",),
 )
