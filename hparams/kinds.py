@@ -128,7 +128,7 @@ KINDS = {
     ),
     **dict.fromkeys(
         ("model", "base_path", "cache_folder", "ckpt_path", "calibration", "output", "license",
-         "push"),
+         "push", "token"),
         text(optional=True),
     ),
     **dict.fromkeys(

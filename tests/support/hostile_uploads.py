@@ -13,8 +13,8 @@ from support.sounds import KINDS, small_sound
 NAMES = ("a.wav", "../../x.flac", "%00.mp3", "a" * 5000, "\udcff.m4a", "x.g722", "", "a;b=c.ogg",
          "<svg onload=x>.webm", "a.gsm", "a.raw", "a.vox")  # fmt: skip
 TYPES = ("multipart/form-data", "multipart/form-data; boundary=",
-         "multipart/form-data; boundary=?", "text/plain", "application/json", "application/x-www-form-urlencoded",
-         "\xff/\xff", "")  # fmt: skip
+         "multipart/form-data; boundary=?", "text/plain", "application/json",
+         "application/x-www-form-urlencoded", "\xff/\xff", "")  # fmt: skip
 WARM = 50  # requests after which memory is first looked at
 
 

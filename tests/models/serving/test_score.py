@@ -108,7 +108,7 @@ def test_what_is_no_audio_is_422_with_one_sentence(service, content, words, tmp_
 
 @pytest.mark.parametrize(
     "name", ["../../etc/passwd", "a\r\nX-Evil: 1.wav", "<img src=x onerror=alert(1)>.wav", "\0.wav",
-             "é" * 3000 + ".wav", "CON", "-rf.wav", "\u202egpj.wav", "\udcff.wav"],
+             "é" * 1000 + ".wav", "CON", "-rf.wav", "\u202egpj.wav", "\udcff.wav"],
 )  # fmt: skip
 def test_a_hostile_name_does_no_harm(service, sounds, expected, name):
     reply = service.score(sounds[0].read_bytes(), name.replace("\r\n", "%0D%0A"))
