@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import json
 import subprocess
@@ -32,7 +33,9 @@ class Browser:
         told = profile / "DevToolsActivePort"
         wait(lambda: told.exists() and len(told.read_text().splitlines()) == 2, "no browser")
         port, path = told.read_text().splitlines()
-        self._socket = connect(f"ws://127.0.0.1:{port}{path}", max_size=None)
+        self._open = contextlib.ExitStack()
+        address = f"ws://127.0.0.1:{port}{path}"
+        self._socket = self._open.enter_context(connect(address, max_size=None))
         self._numbers, self._session, self.events = itertools.count(1), None, []
         (page,) = [
             target for target in self.command("Target.getTargets")["targetInfos"]
@@ -105,7 +108,7 @@ class Browser:
         return self
 
     def __exit__(self, *_) -> None:
-        self._socket.close()
+        self._open.close()
         self._process.terminate()
         self._process.wait(20)
 
