@@ -55,7 +55,8 @@ def places(page):
         "(() => { const scale = document.querySelector('.result .scale');"
         " const box = scale.getBoundingClientRect();"
         f" const at = (e) => {{ {middle}; }};"
-        " return ['.needle', '.mark'].map((part) => at(scale.querySelector(part)) / box.width); })()"
+        " return ['.needle', '.mark'].map("
+        "(part) => at(scale.querySelector(part)) / box.width); })()"
     )
 
 

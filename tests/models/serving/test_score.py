@@ -12,6 +12,7 @@ import soundfile
 from support.serving import form
 from support.sounds import KINDS, make_signal, sample_rate, write_kind
 
+import main
 from models.checkpoints import load_detector
 from models.scoring.python import score_files
 
@@ -79,6 +80,20 @@ def test_every_kind_of_file_is_read_from_an_upload_as_from_disk(
     (row,) = score_files(detector.eval(), [tmp_path / name])
     reply = service.score((tmp_path / name).read_bytes(), name)
     assert logits(reply) == pytest.approx((row.fake_logit, row.real_logit), abs=1e-5)
+
+
+def test_a_long_file_is_scored_in_windows_that_share_batches(start, checkpoint, tmp_path):
+    rng = np.random.default_rng(0)
+    soundfile.write(tmp_path / "long.wav", 0.1 * rng.standard_normal(7 * 16000), 16000)
+    windows = {"max_whole_seconds": 3, "window_seconds": 2}
+    service = start(**windows)
+    reply = service.score((tmp_path / "long.wav").read_bytes())
+    words = [f"--{key}={value}" for key, value in windows.items()]
+    words += [f"--ckpt_path={checkpoint}", "--device=cpu", f"--output={tmp_path}/v.json"]
+    assert main.main(["score", "w2v_tiny", str(tmp_path / "long.wav"), *words]) == 0
+    (wanted,) = json.loads((tmp_path / "v.json").read_text())["files"]
+    assert logits(reply) == pytest.approx(wanted["logits"], abs=1e-5)
+    assert reply.json["verdicts"][0]["worst"] == pytest.approx(wanted["worst"], abs=1e-5)
 
 
 def test_without_descriptors_as_paths_an_upload_is_read_from_a_copy_that_goes(
