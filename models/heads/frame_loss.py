@@ -70,7 +70,7 @@ def build_frame_loss(spec: Mapping[str, object]) -> FrameLoss | None:
 
 def require_frames(head: Head, name: str) -> None:
     """UserError for a head whose logits are no mean over frames: none could be labelled."""
-    if type(head).frames is Head.frames:
+    if type(head).averaged is Head.averaged:
         raise UserError(
             f"head {name} gives no logits of frames, which loss frames needs: choose mean_linear, "
             "layer_sum or sls_mean"
