@@ -398,9 +398,10 @@ def _refuse_misfit(
     }
     if any(faults.values()):
         listed = "; ".join(_listed(sort, names) for sort, names in faults.items() if names)
+        is_head = all(map(_of_head, (name for names in faults.values() for name in names)))
+        remedy = "the head is another: name it with --head" if is_head else _resemblance(state)
         raise UserError(
-            f"checkpoint {path} ({kind}) does not fit model {model_name}: {listed}; "
-            f"{_resemblance(state)}"
+            f"checkpoint {path} ({kind}) does not fit model {model_name}: {listed}; {remedy}"
         )
 
 

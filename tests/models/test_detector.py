@@ -243,8 +243,12 @@ from models.distributed import join_world
 def main(name, engine):
     world = join_world(backend="gloo", device="cpu", timeout_seconds=240)
     torch.set_num_threads(1)
+    if engine == "transformers":
+        from support.encoders import encoder_detector
+        detector = encoder_detector(name, drops=0.5, head={"name": "layer_sum"}).train()
+    else:
+        detector = build_detector(name, engine=engine, overrides={"layerdrop": 0.5}).train()
     torch.manual_seed(world.rank)  # so the ranks drop different blocks
-    detector = build_detector(name, engine=engine, overrides={"layerdrop": 0.5}).train()
     parallel = DistributedDataParallel(detector)
     optimizer = torch.optim.AdamW(detector.detection_parameters(), lr=1e-3)
     for step in range(4):
@@ -270,6 +274,7 @@ main(*sys.argv[1:])
     [
         ("w2v_tiny", "native"),
         pytest.param("w2v_tiny", "fairseq", marks=pytest.mark.needs("fairseq")),
+        pytest.param("wavlm", "transformers", marks=pytest.mark.needs("transformers")),
     ],
 )
 def test_ddp_trains_with_layerdrop_and_without_searching_for_unused_parameters(name, engine):
@@ -285,7 +290,7 @@ def test_ddp_trains_with_layerdrop_and_without_searching_for_unused_parameters(n
                 **shared,
                 "RANK": str(rank),
                 "LOCAL_RANK": str(rank),
-                "PYTHONPATH": ".",
+                "PYTHONPATH": ".:tests",
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
