@@ -1,4 +1,4 @@
-"""The addresses: the page, `/v1/score`, `/v1/stream`, `/v1/model` and what a monitor asks.
+"""The addresses: the page, `/v1/score`, `timeline`, `stream`, `model` and what a monitor asks.
 
 Needs the packages of `bash install.sh --with serve`.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,13 +27,13 @@ from dataio.words import shown
 from models import TOOLKIT_VERSION
 from models.scoring.audio import in_full
 from models.scoring.run import Scorer
+from models.scoring.timeline import Rule
 from models.serving.guard import Guard, Refused, Rules
 from models.serving.shared import Abandoned, Engine, Ticket
-from models.serving.uploads import Judged, judge_upload
+from models.serving.uploads import LONGEST_NAME, Judged, judge_upload, timeline_of_upload
 from models.serving.windows import PcmWindows, RunningMean, difference_of
 
 PAGE = Path(__file__).parent / "page"
-LONGEST_NAME = 200
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self';"
     " connect-src 'self'; media-src blob:; img-src 'self' data:; base-uri 'none';"
@@ -134,25 +135,34 @@ class Service:
             ticket.given_up.set()
 
     async def answer(self, request: Request, file: UploadFile) -> Answer:
-        """The verdicts on an upload; its sender's going away ends the work."""
+        """The verdicts on an upload."""
+        judged = await self.compute(request, file, judge_upload, convert=self.convert)
+        return self._answer(shown(file.filename or "", LONGEST_NAME), judged)
+
+    async def timeline(self, request: Request, file: UploadFile) -> dict:
+        """Where in an upload the detector hears a fake."""
+        keys = ("threshold", "hysteresis", "least_seconds", "curve")
+        rule = Rule(self.convert, *(self.hparams[key] for key in keys))
+        meta = self.scorer.meta() | self.words() | {key: self.hparams[key] for key in keys}
+        return await self.compute(request, file, timeline_of_upload, rule=rule, meta=meta)
+
+    async def compute(self, request: Request, file: UploadFile, work: Callable, **options):
+        """`work` on an upload, in a thread; its sender's going away ends it."""
         spooled, name = file.file, file.filename or ""
         spooled.rollover()  # from memory to a file that has no name
         spooled.flush()
         source = os.fdopen(os.dup(spooled.fileno()), "rb")  # lives as long as the thread reads it
         ticket = Ticket()
         scorer = self.engine.scorer(ticket)
-        most, convert = self.hparams["max_seconds"], self.convert
-
-        def work() -> Judged:
-            return judge_upload(scorer, source, name, most_seconds=most, convert=convert)
-
+        options["most_seconds"] = self.hparams["max_seconds"]
+        work = functools.partial(work, scorer, source, name, **options)
         computing = asyncio.ensure_future(self.in_thread(ticket, work))
         leaving = asyncio.ensure_future(_until_gone(request))
         try:
             await asyncio.wait([computing, leaving], return_when=asyncio.FIRST_COMPLETED)
             if not computing.done():
                 raise Refused(499, "the sender has gone")
-            return self._answer(shown(name, LONGEST_NAME), computing.result())
+            return computing.result()
         finally:
             ticket.given_up.set()
             computing.cancel()
@@ -187,7 +197,7 @@ class Service:
         self.audio.inc(seconds)
 
 
-ADDRESSES = ("/", "/v1/score", "/v1/stream", "/v1/model", "/healthz", "/metrics")
+ADDRESSES = ("/", "/v1/score", "/v1/timeline", "/v1/stream", "/v1/model", "/healthz", "/metrics")
 
 
 def _channel_verdict(verdict) -> ChannelVerdict:
@@ -217,6 +227,15 @@ def make_app(service: Service) -> FastAPI:
     ) -> Answer:
         """The verdict on one file, a form's field `file`. Nothing of it is kept."""
         return await service.answer(request, file)
+
+    @app.post("/v1/timeline", responses=refusals)
+    async def timeline(
+        request: Request, file: Annotated[UploadFile, File(description="an audio or video file")]
+    ) -> dict:
+        """The file's timeline as `main.py timeline` writes it, `labels` for Audacity, `picture` (a
+        PNG in base 64).
+        """
+        return await service.timeline(request, file)
 
     @app.get("/v1/model", responses={code: refusals[code] for code in (401, 403)})
     async def model() -> dict:

@@ -15,7 +15,11 @@ import anyio
 from starlette.exceptions import HTTPException
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-WORK = ("/v1/score", "/v1/stream")  # what computes, and counts against `max_waiting`
+WORK = (
+    "/v1/score",
+    "/v1/timeline",
+    "/v1/stream",
+)  # what computes: `max_waiting`
 OPEN = ("/", "/healthz", "/openapi.json", "/page.css", "/page.js")  # needs no token
 LINGER_SECONDS = 5.0  # in which the rest of a refused upload is read, else its sender sees a reset
 TRY_AGAIN_LATER = 1013  # WebSocket close codes

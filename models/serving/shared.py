@@ -132,7 +132,9 @@ class Engine:
             output = self._scorer.detector(waveforms, lengths, **calls[0].options)
         self._on_batch(len(lengths), len(lengths) * longest / SAMPLE_RATE)
         sizes = [len(call.lengths) for call in calls]
-        split = zip(*(tensor.split(sizes) for tensor in output), strict=True)
+        absent = [None] * len(sizes)  # frame shares of a head without
+        parts = [absent if tensor is None else tensor.split(sizes) for tensor in output]
+        split = zip(*parts, strict=True)
         return [type(output)(*rows) if hasattr(output, "_fields") else rows for rows in split]
 
 

@@ -44,7 +44,8 @@ function makeCard(file) {
   });
   card.classList.add("busy");
   card.querySelector(".word").textContent = "Listening ...";
-  for (const part of [".scale", ".figures", "p:has(a)"]) card.querySelector(part).hidden = true;
+  card.querySelector(".where").addEventListener("click", () => locate(card, file));
+  for (const part of [".scale", ".figures", ".links"]) card.querySelector(part).hidden = true;
   at("results").prepend(card);
   return card;
 }
@@ -74,10 +75,72 @@ function show(card, answer) {
   remark.textContent = `Note: ${remarks.join("; ")}`;
   card.querySelector(".basis").textContent =
     `${sentence(answer.basis)}. Threshold: ${answer.threshold_origin}.`;
-  const link = card.querySelector("a");
-  link.href = URL.createObjectURL(new Blob([JSON.stringify(answer, null, 2)], { type: "application/json" }));
-  link.download = `${answer.name.replace(/[^\w.-]+/g, "_")}.json`;
-  link.parentElement.hidden = false;
+  offer(card, ".json", JSON.stringify(answer, null, 2), answer.name, "json", "application/json");
+  card.querySelector(".links").hidden = false;
+}
+
+function offer(card, selector, content, name, end, type) {
+  const link = card.querySelector(selector);
+  link.href = URL.createObjectURL(new Blob([content], { type }));
+  link.download = `${name.replace(/[^\w.-]+/g, "_")}.${end}`;
+}
+
+function send(path, file) {
+  const form = new FormData();
+  form.append("file", file, file.name);
+  return ask(path, { method: "POST", body: form });
+}
+
+const LEFT = 0.07, RIGHT = 0.985;  // of the axes in the picture's width (models/scoring/timeline_picture.py)
+
+async function locate(card, file) {
+  const button = card.querySelector(".where");
+  button.disabled = true;
+  say(`Looking where in ${file.name}`);
+  try {
+    const found = await send("v1/timeline", file);
+    button.hidden = true;
+    showTimeline(card, found);
+    const fake = found.segments.filter((segment) => segment.verdict === "fake").length;
+    say(`${file.name}: ${found.segments.length} segments, ${fake} of them judged fake`);
+  } catch (error) {
+    button.disabled = false;
+    say(`${file.name}: no timeline, ${error.message}`);
+  }
+}
+
+function showTimeline(card, found) {
+  const { picture, labels, ...rest } = found;
+  const sound = card.querySelector("audio");
+  const play = (seconds) => { sound.currentTime = seconds; sound.play(); };
+  const list = card.querySelector(".segments");
+  for (const segment of found.segments) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = `small ${segment.verdict}`;
+    button.textContent = `${segment.start.toFixed(2)} to ${segment.stop.toFixed(2)} s: ${WORDS[segment.verdict].toLowerCase()}`;
+    button.addEventListener("click", () => play(segment.start));
+    list.append(document.createElement("li"));
+    list.lastChild.append(button);
+  }
+  const image = card.querySelector(".picture img");
+  image.src = `data:image/png;base64,${picture}`;
+  image.alt = "Waveform, spectrogram and the detector's curve over time; the segments are listed below";
+  image.addEventListener("click", (event) => {
+    const x = event.offsetX / image.clientWidth;
+    play(Math.max(0, Math.min(1, (x - LEFT) / (RIGHT - LEFT))) * found.duration);
+  });
+  const now = card.querySelector(".now");
+  sound.addEventListener("timeupdate", () => {
+    now.hidden = false;
+    now.style.left = `${100 * (LEFT + (RIGHT - LEFT) * sound.currentTime / found.duration)}%`;
+  });
+  card.querySelector(".note").textContent = found.note;
+  const bytes = Uint8Array.from(atob(picture), (character) => character.charCodeAt(0));
+  offer(card, ".timeline-json", JSON.stringify(rest), rest.file, "timeline.json", "application/json");
+  offer(card, ".labels", labels, rest.file, "labels.txt", "text/plain");
+  offer(card, ".png", bytes, rest.file, "png", "image/png");
+  card.querySelector(".timeline").hidden = false;
 }
 
 async function score(file) {
@@ -86,9 +149,7 @@ async function score(file) {
   try {
     if (limits && file.size > 1e6 * limits.max_upload_mb)
       throw new Error(`the upload is larger than ${limits.max_upload_mb} MB (max_upload_mb)`);
-    const form = new FormData();
-    form.append("file", file, file.name);
-    const answer = await ask("v1/score", { method: "POST", body: form });
+    const answer = await send("v1/score", file);
     show(card, answer);
     const first = answer.verdicts[0];
     say(`${file.name}: ${WORDS[first.verdict]}, probability of real ${percent(first.p_real)}`);

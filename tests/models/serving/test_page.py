@@ -78,7 +78,27 @@ def test_two_files_at_once_wav_and_m4a(page, service, sounds, tmp_path):
     assert basis.startswith("Real when P(real) >= 0.5; uncalibrated")
     assert "Threshold: the default" in basis
     assert places(page) == pytest.approx([verdict["p_real"], 0.5], abs=0.02)
-    assert page.run("document.querySelector('.result a').download").endswith(".json")
+    assert page.run("document.querySelector('.result .json').download").endswith(".json")
+
+
+def test_the_timeline_has_picture_segments_sound_and_downloads(page, sounds):
+    page.choose("#files", sounds[1])
+    cards(page, 1)
+    page.run("document.querySelector('.where').click()")
+    page.until("document.querySelector('.picture img')?.naturalWidth > 600")
+    page.until("document.querySelector('#status').textContent.includes('segments')")
+    assert page.run("document.querySelectorAll('.segments button').length") >= 1
+    page.run("document.querySelector('.segments button').click()")
+    page.until("!document.querySelector('.now').hidden")
+    ends = [("timeline-json", ".timeline.json"), ("labels", ".labels.txt"), ("png", ".png")]
+    for name, end in ends:
+        assert page.run(f"document.querySelector('.{name}').download") == sounds[1].name + end
+    assert "hint" in page.run("document.querySelector('.note').textContent")
+    page.look(400, "light")
+    root = "document.documentElement"
+    assert page.run(f"{root}.scrollWidth - {root}.clientWidth") == 0
+    if folder := os.environ.get("PICTURES"):
+        page.picture(f"{folder}/timeline.png")
 
 
 def test_a_broken_file_says_why_and_the_next_is_scored(page, sounds, tmp_path):
@@ -118,7 +138,7 @@ def test_the_keyboard_reaches_everything_and_a_screen_reader_is_told(page, sound
         page.press("Tab", 9)
         reached.append(page.run("document.activeElement.id || document.activeElement.className"
                                 " || document.activeElement.tagName"))  # fmt: skip
-    for place in ("files", "record", "close", "AUDIO", "button small"):
+    for place in ("files", "record", "close", "AUDIO", "button small json"):
         assert place in reached, reached
     assert page.run("document.querySelector('#status').getAttribute('aria-live')") == "polite"
     tree = page.command("Accessibility.getFullAXTree")["nodes"]

@@ -1,5 +1,6 @@
 """`/v1/score`: the answers of `main.py score`, whatever the company, and every refusal."""
 
+import base64
 import http.client
 import json
 import threading
@@ -94,6 +95,22 @@ def test_a_long_file_is_scored_in_windows_that_share_batches(start, checkpoint, 
     (wanted,) = json.loads((tmp_path / "v.json").read_text())["files"]
     assert logits(reply) == pytest.approx(wanted["logits"], abs=1e-5)
     assert reply.json["verdicts"][0]["worst"] == pytest.approx(wanted["worst"], abs=1e-5)
+
+
+def test_a_timeline_is_that_of_the_command(service, checkpoint, sounds, tmp_path):
+    body, kind = form(sounds[3].read_bytes(), "take 3.wav")
+    reply = service.ask("POST", "/v1/timeline", body, {"Content-Type": kind})
+    words = [f"--ckpt_path={checkpoint}", "--device=cpu", f"--output_folder={tmp_path}/o"]
+    assert main.main(["timeline", "w2v_tiny", str(sounds[3]), *words]) == 0
+    wanted = json.loads((tmp_path / f"o/{sounds[3].name}.json").read_text())
+    found = reply.json
+    assert found["logits"] == pytest.approx(wanted["logits"], abs=1e-5)
+    assert found["frame_scores"] == pytest.approx(wanted["frame_scores"], abs=1e-4)
+    assert [s["verdict"] for s in found["segments"]] == [s["verdict"] for s in wanted["segments"]]
+    assert found["file"] == "take 3.wav" and "\t" in found["labels"]
+    assert base64.b64decode(found["picture"]).startswith(b"\x89PNG")
+    body, kind = form(b"no sound", "a.wav")
+    assert service.ask("POST", "/v1/timeline", body, {"Content-Type": kind}).status == 422
 
 
 def test_without_descriptors_as_paths_an_upload_is_read_from_a_copy_that_goes(
