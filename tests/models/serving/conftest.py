@@ -57,4 +57,5 @@ def speech_everywhere(monkeypatch):
     """The toy corpus is noise, which has no speech in it."""
     monkeypatch.setattr("models.scoring.speech.has_speech", lambda _waveform: True)
     monkeypatch.setattr("models.scoring.remarks.has_speech", lambda _waveform: True)
+    monkeypatch.setattr("models.scoring.long_files.can_find_speech", lambda: False)
     monkeypatch.setattr("models.serving.windows.has_speech", lambda _waveform: True)

@@ -34,13 +34,8 @@ def test_the_model_and_the_interface_are_described(service):
     assert model["model"] == "w2v_tiny" and len(model["checkpoint_sha256"]) == 64
     assert (model["threshold"], model["max_seconds"]) == (0.5, 600)
     described = service.ask("GET", "/openapi.json").json
-    assert set(described["paths"]) == {
-        "/v1/score",
-        "/v1/timeline",
-        "/v1/model",
-        "/healthz",
-        "/metrics",
-    }
+    for path in ("/v1/score", "/v1/timeline", "/v1/model", "/healthz", "/metrics"):
+        assert path in described["paths"]
     assert {"200", "413", "422", "429", "503"} <= set(
         described["paths"]["/v1/score"]["post"]["responses"]
     )
