@@ -102,7 +102,7 @@ async function locate(card, file) {
     button.hidden = true;
     showTimeline(card, found);
     const fake = found.segments.filter((segment) => segment.verdict === "fake").length;
-    say(`${file.name}: ${found.segments.length} segments, ${fake} of them judged fake`);
+    say(`${file.name}: segments ${found.segments.length}, judged fake ${fake}`);
   } catch (error) {
     button.disabled = false;
     say(`${file.name}: no timeline, ${error.message}`);
