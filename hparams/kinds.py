@@ -139,7 +139,7 @@ KINDS = {
     **dict.fromkeys(
         ("num_buckets", "prefetch_factor", "number_of_epochs", "grad_accumulation_factor",
          "nonfinite_patience", "valid_step", "log_interval",
-         "max_waiting", "pad_to_frames"),
+         "max_waiting", "pad_to_frames", "keep_last", "keep_best"),
         whole(1),
     ),
     **dict.fromkeys(
@@ -147,6 +147,7 @@ KINDS = {
     ),
     "optimizer_step_limit": whole(1),
     "port": port(),
+    **dict.fromkeys(("best", "last"), whole(1, optional=True)),
     "time_limit": duration(),
     "freeze_until_step": whole(0, optional=True),
     **dict.fromkeys(
@@ -157,6 +158,7 @@ KINDS = {
     **dict.fromkeys(
         ("weight_decay", "max_grad_norm", "ckpt_interval_minutes"), number(0, ends=True)
     ),
+    "ema_decay": number(0, 1, optional=True),
     "head_lr": number(0, optional=True),
     "head_weight_decay": number(0, optional=True, ends=True),
     "lr_decay": number(0, 1, ends=True),

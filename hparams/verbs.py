@@ -83,6 +83,14 @@ VERBS = {
         takes_model=False,
         takes_files=True,
     ),
+    "average": Verb(
+        "average RUN --best 3 | --last 5 [--output C.ckpt]",
+        "the mean weights of several checkpoints of a run, as one that scores anywhere",
+        "models.training.averaging:average",
+        needs_folders=False,
+        takes_model=False,
+        takes_files=True,
+    ),
 }
 
 # What people type for a verb.
@@ -91,6 +99,7 @@ MEANINGS = {
     " posttrain post_train posttraining post_training",
     "inference": "eval evaluate evaluation test infer validate scoring",
     "analysis": "analyse analyze embed embedding embeddings extract features",
+    "average": "averaging mean swa soup merge ensemble combine",
     "score": "predict detect classify verdict check",
     "timeline": "localise localize locate segments diarise where timelines",
     "export": "convert onnx publish upload push share package",

@@ -312,15 +312,24 @@ def _where_to_get(model_name: str | None) -> str:
 def _read_source(source: str | Path, model_name: str) -> tuple[dict[str, object], str, Path]:
     """The tensors behind `source` under a detector's names, their kind, and the file."""
     path, origin = resolve_checkpoint(source, model_name=model_name)
-    try:
-        state, kind = _read_file(path)
-    except ValueError as error:
-        raise UserError(f"cannot read checkpoint {path}: {error}") from error
+    state, kind = _read_file(path)
     return state, "experiment" if (origin, kind) == ("experiment", "detector") else kind, path
 
 
+def read_weights(path: Path) -> dict[str, object]:
+    """What a weight file holds, under a detector's names; UserError where that is damaged."""
+    return _read_file(path)[0]
+
+
 def _read_file(path: Path) -> tuple[dict[str, object], str]:
-    """What a weight file holds, under a detector's names, and its kind."""
+    try:
+        return _content_of(path)
+    except ValueError as error:
+        raise UserError(f"cannot read checkpoint {path}: {error}") from error
+
+
+def _content_of(path: Path) -> tuple[dict[str, object], str]:
+    """`read_weights`, and the kind."""
     if is_safetensors(path):
         state, kind = detector_names(read_safetensors(path))
         return state, "safetensors" if kind == "detector" else kind

@@ -38,6 +38,7 @@ from models.training.optimizer import (
     refuse_other_part,
     trained_part,
 )
+from models.training.snapshot import Copies
 from models.training.state import TrainState
 from models.training.step import Step, StepSums, read
 from models.training.stream import MicroBatch, Position, TrainStream
@@ -97,6 +98,9 @@ class DetectorBrain(Brain):
             checkpointer.add_recoverable(name, item)
         if self.scaler.is_enabled():
             checkpointer.add_recoverable("scaler", self.scaler, optional_load=True)
+        self.copies = Copies(detector, hparams)
+        for name, item in self.copies.items():
+            checkpointer.add_recoverable(name, item, optional_load=True)
         best.add_recoverable("ssl", detector)
         self.bad_files = BadFiles(limit=hparams["max_bad_files"])
         self.reads_late = self.device_type == "cuda"
@@ -206,6 +210,7 @@ class DetectorBrain(Brain):
         taken = self._step.take(sums, planned=self._planned_rows, max_norm=limit)
         former, self._taken = self._taken, (taken, self.optimizer_step, self._lr)
         self.optimizer_step += 1
+        self.copies.after_step(self.optimizer_step)
         self._sums = StepSums(self.device)
         if self.reads_late:
             self._settle(former)
@@ -306,6 +311,7 @@ class DetectorBrain(Brain):
         checkpoint = self.checkpointer.newest_intact()
         if checkpoint is not None:
             self._resume(checkpoint)
+        self.copies.begin()
         validated = [row["optimizer_step"] for row in self.state.validations]
         pending = self.optimizer_step not in validated
         self.log.open(self.optimizer_step, again=self.state.scalars if pending else None)
@@ -371,6 +377,7 @@ class DetectorBrain(Brain):
             self.log.start_bar("train", done=self.step, more=len(self.train_stream))
         else:
             self._validation = Validation(self.hparams.valid_csv)
+            self.copies.exchange_average()
             self.log.start_bar("valid", done=0, more=len(self.valid_stream))
 
     def _plan_stretch(self) -> None:
@@ -412,11 +419,14 @@ class DetectorBrain(Brain):
         self.bad_files.count(state.bad_valid_files, self.hparams.valid_csv)
         found = self._validation.result()
         lr = self.optimizer.param_groups[0]["lr"]
-        better = state.close_stretch(found, optimizer_step=self.optimizer_step, lr=lr)
+        better = state.close_stretch(
+            found, optimizer_step=self.optimizer_step, lr=lr, keep=self.best.num_to_keep
+        )
         self.log.validation(state.validations, found.scores, found.labels)
         if better:
             meta = {"valid_eer": found.error.rate, "optimizer_step": self.optimizer_step}
             self.best.save_whole(f"step{self.optimizer_step:08d}", {**meta, **self._identity()})
+        self.copies.exchange_average()
         self.save_last("validated")
 
     # --- checkpoints ------------------------------------------------------------------------------

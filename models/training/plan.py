@@ -16,8 +16,6 @@ from models.distributed import World
 from models.training.stream import TrainStream
 from models.training.whole_checkpoint import age_of, manifest_fault
 
-KEPT_CHECKPOINTS = 3  # `last` ones with their optimiser: two, and the one being written
-KEPT_WEIGHTS = KEPT_CHECKPOINTS + 2  # and the same of `best`, which has no optimiser
 BYTES = 4  # weights, gradients and optimiser state are float32 under every precision
 
 
@@ -27,15 +25,23 @@ class Memory(NamedTuple):
     weights: int
     gradients: int
     optimiser: int
+    copies: int = 0
 
-    @property
-    def on_disk(self) -> int:
-        """What the checkpoints of a run take at most."""
-        return KEPT_WEIGHTS * self.weights + KEPT_CHECKPOINTS * self.optimiser
+    def on_disk(self, hparams: dict) -> int:
+        """What the checkpoints of a run take at most: those kept, and of each kind one more, which
+        is being written; `best` ones hold the weights alone.
+        """
+        last, best = hparams["keep_last"] + 1, hparams["keep_best"] + 1
+        return (last + best) * self.weights + last * (self.optimiser + self.copies)
 
 
-def memory_of(parameters: Iterable[torch.nn.Parameter], opt_class: Callable) -> Memory:
-    """Of float32 weights under an optimiser, whose state is counted on one small weight."""
+def memory_of(
+    parameters: Iterable[torch.nn.Parameter], opt_class: Callable, *, copies: int = 0
+) -> Memory:
+    """Of float32 weights under an optimiser, whose state is counted on one small weight.
+
+    `copies` are kept of what trains, besides.
+    """
     every = trained = 0
     for parameter in parameters:
         every += parameter.numel()
@@ -45,8 +51,8 @@ def memory_of(parameters: Iterable[torch.nn.Parameter], opt_class: Callable) -> 
     optimiser = opt_class([probe])
     optimiser.step()
     state = [item for item in optimiser.state[probe].values() if torch.is_tensor(item)]
-    copies = sum(item.shape == probe.shape for item in state)
-    return Memory(BYTES * every, BYTES * trained, BYTES * copies * trained)
+    moments = sum(item.shape == probe.shape for item in state)
+    return Memory(*(BYTES * n for n in (every, trained, moments * trained, copies * trained)))
 
 
 def newest_checkpoint(save: Path) -> tuple[Path | None, int]:
@@ -87,8 +93,10 @@ def plan(
 ) -> list[tuple[str, str]]:
     """What is planned, as (what, how much); UserError where the disk has no room for it."""
     checkpoint, done = newest_checkpoint(folder / "save")
-    memory = memory_of(parameters, hparams["opt_class"])
-    free = require_room(folder, memory.on_disk)
+    copies = int(hparams["ema_decay"] is not None)
+    memory = memory_of(parameters, hparams["opt_class"], copies=copies)
+    on_disk = memory.on_disk(hparams)
+    free = require_room(folder, on_disk)
     each = stream.steps_a_pass
     steps = min(hparams["optimizer_step_limit"], each * hparams["number_of_epochs"])
     passes, validations = steps / each, -(-steps // hparams["valid_step"])
@@ -107,7 +115,7 @@ def plan(
         ("parameters trained", f"{trained:,} of {every:,}"),
         ("memory a process", sizes(memory._asdict())),
         ("", "and activations, which depend on max_batch_length and checkpoint_activations"),
-        ("disk", f"{size(memory.on_disk)} for checkpoints, {size(free)} free at {folder}"),
+        ("disk", f"{size(on_disk)} for checkpoints, {size(free)} free at {folder}"),
     ]
 
 
@@ -118,7 +126,7 @@ def contents(table: ProtocolTable) -> str:
 
 
 def sizes(parts: dict[str, int]) -> str:
-    named = ", ".join(f"{name} {size(count)}" for name, count in parts.items())
+    named = ", ".join(f"{name} {size(count)}" for name, count in parts.items() if count)
     return f"{size(sum(parts.values()))}: {named}"
 
 

@@ -182,8 +182,10 @@ def open_protocols(hparams: dict) -> tuple[ProtocolTable, ProtocolTable]:
 def build_brain(hparams: dict, run_options: dict, folder: Path, world: World) -> DetectorBrain:
     """The Brain around its detector; initial weights are loaded unless a run is resumed."""
     save = folder / "save"
-    checkpointer = WholeCheckpointer(save, kind="last", num_to_keep=2, world=world)
-    best = WholeCheckpointer(save, kind="best", num_to_keep=1, world=world)
+    checkpointer = WholeCheckpointer(
+        save, kind="last", num_to_keep=hparams["keep_last"], world=world
+    )
+    best = WholeCheckpointer(save, kind="best", num_to_keep=hparams["keep_best"], world=world)
     resuming = checkpointer.newest_intact() is not None
     detector, weights = initial_detector(hparams, resuming=resuming)
     if world.is_main and not resuming:

@@ -94,8 +94,13 @@ class TrainState:
             f" (nonfinite_patience {patience}); lower lr, or use --precision fp32 or bf16"
         )
 
-    def close_stretch(self, found: ValidationResult, *, optimizer_step: int, lr: float) -> bool:
-        """Add a row to the validation table and count anew; whether its EER is the lowest yet."""
+    def close_stretch(
+        self, found: ValidationResult, *, optimizer_step: int, lr: float, keep: int
+    ) -> bool:
+        """Add a row to the validation table and count anew; whether its EER is lower than all but
+        `keep` - 1 before it.
+        """
+        former = sorted(rate for row in self.validations if (rate := row["valid_eer"]) < math.inf)
         row = {
             "validation": len(self.validations) + 1,
             "pass": self.position.pass_index + (self.position.micro > 0),  # the one trained on
@@ -113,10 +118,9 @@ class TrainState:
         self.loss_sum, self.row_count = 0.0, 0
         self.skipped_steps, self.nonfinite_steps = 0, 0
         self.stretch_end = None
-        better = found.error.rate < (math.inf if self.best_eer is None else self.best_eer)
-        if better:
+        if found.error.rate < (math.inf if self.best_eer is None else self.best_eer):
             self.best_eer = found.error.rate
-        return better
+        return found.error.rate < (former[keep - 1] if len(former) >= keep else math.inf)
 
     @mark_as_saver
     def save(self, path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import shutil
 from collections.abc import Iterable
@@ -39,7 +40,8 @@ DAMAGED = "damaged-"  # prefix of one whose files are no longer as written
 class WholeCheckpointer(Checkpointer):
     """A Checkpointer of one kind of checkpoint (`last` or `best`), several of which share a folder.
 
-    `num_to_keep` of its kind survive a save. The meta of each has `kind` beside SpeechBrain's keys.
+    `num_to_keep` of its kind survive a save: the `best` by their EER, others by their age. The meta
+    of each has `kind` beside SpeechBrain's keys.
     """
 
     def __init__(self, folder: Path, *, kind: str, num_to_keep: int, world: World, **options):
@@ -73,7 +75,7 @@ class WholeCheckpointer(Checkpointer):
                 " free some space and start again, the checkpoint before it is intact"
             ) from error
         barrier()
-        self._keep_newest()
+        self._keep_so_many()
 
     def newest_intact(self) -> Checkpoint | None:
         """The newest checkpoint of this kind whose files are as written; None when there is none.
@@ -144,10 +146,10 @@ class WholeCheckpointer(Checkpointer):
             if former != published:
                 shutil.rmtree(former, ignore_errors=True)
 
-    def _keep_newest(self) -> None:
+    def _keep_so_many(self) -> None:
         self.delete_checkpoints(
             num_to_keep=self.num_to_keep,
-            importance_keys=[age],
+            importance_keys=[merit if self.kind == "best" else age],
             ckpt_predicate=self._is_mine,
             verbosity=logging.DEBUG,
         )
@@ -181,6 +183,16 @@ def load_counters(brain: Brain, path: Path, end_of_epoch: bool = True) -> None:
 def age(checkpoint: Checkpoint) -> tuple[int, float]:
     """Sorts checkpoints from old to new by training progress; a clock set back does not matter."""
     return age_of(checkpoint.meta)
+
+
+def merit(checkpoint: Checkpoint) -> tuple[float, float]:
+    """Sorts `best` checkpoints from the highest validation EER to the lowest."""
+    return merit_of(checkpoint.meta)
+
+
+def merit_of(meta: dict) -> tuple[float, float]:
+    """`merit` by what a checkpoint's CKPT.yaml says; of equals the first to come is the best."""
+    return -meta.get("valid_eer", math.inf), -meta.get("optimizer_step", -1)
 
 
 def age_of(meta: dict) -> tuple[int, float]:
