@@ -84,7 +84,7 @@ VERBS = {
         takes_files=True,
     ),
     "average": Verb(
-        "average RUN --best 3 | --last 5 [--output C.ckpt]",
+        "average RUN --best 3 [--output C.ckpt] (or --last 5)",
         "the mean weights of several checkpoints of a run, as one that scores anywhere",
         "models.training.averaging:average",
         needs_folders=False,

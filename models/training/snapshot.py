@@ -1,4 +1,4 @@
-"""Copies of what a detector trains: an average over the steps, policies to compare with.
+"""Copies of what a detector trains, such as its average over the steps.
 
 Each is a part of the `last` checkpoint. What never trains is not copied: it is the detector's own.
 """
@@ -94,18 +94,6 @@ class Average(Snapshot):
                     self.tensors[name].lerp_(tensor, share)
                 else:  # how many batches a batch norm has seen
                     self.tensors[name].copy_(tensor)
-
-
-class Follower(Snapshot):
-    """What the detector was at the last multiple of `every` steps."""
-
-    def __init__(self, detector: Detector, every: int):
-        super().__init__(detector)
-        self.every = every
-
-    def after_step(self, step: int) -> None:
-        if step % self.every == 0:
-            self.take()
 
 
 class Copies(dict[str, Snapshot]):
