@@ -85,7 +85,11 @@ class Nes2Net(Head):
 
     def __init__(self, width: int, layers: int, groups: int = 8, scale: int = 8) -> None:
         super().__init__()
-        self.group = width // groups
+        self.group, left = divmod(width, groups)
+        if left or self.group < scale:
+            raise ValueError(
+                f"frames of {width} cannot be {groups} groups of {scale} or more dimensions each"
+            )
         rest = range(groups - 1)
         self.Build_in_Res2Nets = nn.ModuleList(Res2Block(self.group, scale) for _ in rest)
         self.bns = nn.ModuleList(FrameNorm(self.group) for _ in rest)
