@@ -33,6 +33,36 @@ def normalise_waveforms(waveforms: Tensor, lengths: Tensor) -> Tensor:
     return centred * torch.rsqrt(variance + NORM_EPS)
 
 
+def computed_in(x: Tensor) -> torch.dtype:
+    """The type of a product of `x`: autocast's, where that is on."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+
+
+def additive_mask(valid: Tensor, dtype: torch.dtype) -> Tensor:
+    """0 where `valid` `(B, F)`, else -inf: `(B, 1, 1, F)`, for every layer's attention.
+
+    A boolean mask would be converted in every layer, and rows that are no multiple of 8 long copied
+    for the kernels that read them in vectors: here they are views of longer ones.
+    """
+    rows, size = valid.shape
+    room = torch.zeros(rows, 1, 1, -(-size // 16) * 16, dtype=dtype, device=valid.device)
+    return room[..., :size].masked_fill_(~valid[:, None, None, :], -torch.inf)
+
+
+def layer_norm(x: Tensor, norm: torch.nn.LayerNorm) -> Tensor:
+    """`norm(x)` in the type of `x`, the statistics in float32.
+
+    Autocast would copy activations to float32 and back, ten times what the norm itself moves; the
+    kernels sum half-precision rows in float32 by themselves.
+    """
+    if x.dtype == torch.float32:
+        return norm(x)
+    with torch.autocast(x.device.type, enabled=False):
+        weight, bias = norm.weight.to(x.dtype), norm.bias.to(x.dtype)
+        return F.layer_norm(x, norm.normalized_shape, weight, bias, norm.eps)
+
+
 def gelu(x: Tensor) -> Tensor:
     """The exact GELU; overwrites `x` where no gradient is recorded (the caller owns `x`)."""
     return F.gelu(x) if torch.is_grad_enabled() else torch.ops.aten.gelu_(x)

@@ -9,6 +9,7 @@ the block's second linear layer, on the attention weights, and on whole blocks (
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -21,8 +22,11 @@ from models.front_ends.kernels import (
     NORM_EPS,
     ScaledGradient,
     ZeroGradient,
+    additive_mask,
+    computed_in,
     draw_kept_layers,
     gelu,
+    layer_norm,
     linear,
     linear_gelu,
     sliding_windows,
@@ -62,6 +66,8 @@ class Recomputed(nn.Module):
 
 class Linear(nn.Linear):
     """torch's linear layer by the faster library, see `models.front_ends.kernels.linear`."""
+
+    rounded_by_autocast = True
 
     def forward(self, x: Tensor) -> Tensor:
         return linear(x, self.weight, self.bias)
@@ -155,7 +161,7 @@ class ConvLayer(nn.Module):
         else:
             x = strided_conv(x, conv.weight, conv.bias, self.stride)
         if self.channel_norm:
-            x = norm["1"](x).to(x.dtype)  # statistics in float32, activations as autocast has them
+            x = layer_norm(x, norm["1"])
         return gelu(x)
 
 
@@ -192,7 +198,7 @@ class TransformerEncoder(nn.Module):
         attend = None
         if valid is not None:
             x = x.masked_fill(~valid[:, :, None], 0.0)  # the positional convolution sees neighbours
-            attend = valid[:, None, None, :]
+            attend = additive_mask(valid, computed_in(x))
         x = x + self.pos_conv[0](x)
         if not config.pre_norm:
             x = self.layer_norm(x)
@@ -272,8 +278,8 @@ class TransformerLayer(Recomputed):
 
     def compute(self, x: Tensor, attend: Tensor | None) -> Tensor:
         if self.pre_norm:
-            x = x + self._drop(self.self_attn(self.self_attn_layer_norm(x), attend))
-            return x + self._drop(self._feed_forward(self.final_layer_norm(x)))
+            x = x + self._drop(self.self_attn(layer_norm(x, self.self_attn_layer_norm), attend))
+            return x + self._drop(self._feed_forward(layer_norm(x, self.final_layer_norm)))
         x = self.self_attn_layer_norm(x + self._drop(self.self_attn(x, attend)))
         return self.final_layer_norm(x + self._drop(self._feed_forward(x)))
 
@@ -298,10 +304,10 @@ class SelfAttention(nn.Module):
         self.out_proj = Linear(dim, dim)
 
     def forward(self, x: Tensor, attend: Tensor | None) -> Tensor:
-        """`attend` `(B, 1, 1, F)` bool, True where a frame may be attended to."""
+        """`attend` `(B, 1, 1, F)`: 0 where a frame may be attended to, else -inf."""
         query, key, value = (
-            proj(x).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, H, F, D / H)
-            for proj in (self.q_proj, self.k_proj, self.v_proj)
+            part.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, H, F, D / H)
+            for part in self._projected(x)
         )
         out = F.scaled_dot_product_attention(
             query,
@@ -311,3 +317,11 @@ class SelfAttention(nn.Module):
             dropout_p=self.dropout if self.training else 0.0,
         )
         return self.out_proj(out.transpose(1, 2).flatten(2))
+
+    def _projected(self, x: Tensor) -> Sequence[Tensor]:
+        """Queries, keys and values; in half precision by one product, so that `x` is cast once."""
+        parts = (self.q_proj, self.k_proj, self.v_proj)
+        if computed_in(x) == torch.float32:
+            return [part(x) for part in parts]
+        weight, bias = (torch.cat([getattr(p, n) for p in parts]) for n in ("weight", "bias"))
+        return linear(x, weight, bias).chunk(3, dim=-1)

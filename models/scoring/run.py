@@ -7,9 +7,10 @@ a score by more than rounding. Nothing here imports SpeechBrain: the first score
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -31,7 +32,8 @@ from models.checkpoints import CheckpointInfo, load_detector, sha256_of
 from models.detector import Detector, detector_options
 from models.distributed import World, barrier, choose_device, gather_objects, join_world
 from models.heads.catalogue import DEFAULT
-from models.precision import as_computed, autocast
+from models.in_flight import InFlight
+from models.precision import as_computed, autocast, round_weights
 from models.scoring.files import write_results
 from models.scoring.journal import ScoreJournal
 from models.scoring.long_files import Folded, LongFiles, parts_of
@@ -124,6 +126,7 @@ def load_scorer(hparams: dict, run_options: dict, *, needs_head: bool = True) ->
             " checkpoint as --ckpt_path (`main.py analysis` writes this one's embeddings)"
         )
     detector.pad_to_frames = hparams["pad_to_frames"]
+    round_weights(detector, hparams["eval_precision"])
     logger.info("%s from %s on %s", hparams["model"], info.path, device)
     show_bar = not run_options.get("noprogressbar", False)
     return Scorer(detector.to(device).eval(), info, device, world, hparams, show_bar)
@@ -268,9 +271,11 @@ def run_batches(
         torch.inference_mode(),
     ):
         long: list[int] = []
-        for _ in score_whole(scorer, table, batches, sink, bar, long=long, inspect=inspect):
-            if bar.left and stop.reason is not None:
-                return stop.reason
+        whole = score_whole(scorer, table, batches, sink, bar, long=long, inspect=inspect)
+        with contextlib.closing(whole):
+            for _ in whole:
+                if bar.left and stop.reason is not None:
+                    return stop.reason
         for _ in score_long(scorer, table, long, sink, bar, limit=limit, inspect=inspect):
             if bar.left and stop.reason is not None:
                 return stop.reason
@@ -304,7 +309,9 @@ def score_whole(
         prefetch_factor=hparams["prefetch_factor"],
         pin_memory=scorer.device.startswith("cuda"),
     )
-    with contextlib.closing(loader):
+    keep = nothing  # the scores of the batch before, which come back while the next computes
+    with contextlib.closing(loader), contextlib.ExitStack() as at_the_end:
+        at_the_end.callback(lambda: keep())
         for batch in loader:
             bad = [file for file in batch.bad if file.kind != LONG]
             for file in bad:
@@ -312,8 +319,8 @@ def score_whole(
             long += [file.row for file in batch.bad if file.kind == LONG]
             for row, _, words in batch.remarks:
                 sink.add_remark(row, words)
-            if len(batch):
-                score_batch(scorer, batch, sink)
+            former, keep = keep, score_batch(scorer, batch, sink) if len(batch) else nothing
+            former()
             bar.advance(len(batch) + len(bad), batch.seconds)
             yield
 
@@ -348,15 +355,20 @@ def score_long(
             file = folded.setdefault(part.row, Folded())
             file.expect(part.batch)
             if len(part.batch):
-                score_batch(scorer, part.batch, file)
+                score_batch(scorer, part.batch, file)()
             if part.end is not None:
                 folded.pop(part.row).finish(part.row, part.end, sink)
             bar.advance(int(part.end is not None), part.batch.seconds)
             yield
 
 
-def score_batch(scorer: Scorer, batch: WaveformBatch, sink: Sink) -> None:
-    """One forward, or several where memory is short of it.
+def nothing() -> None:
+    """What there is to keep of no batch."""
+
+
+def score_batch(scorer: Scorer, batch: WaveformBatch, sink: Sink) -> Callable[[], None]:
+    """Begin one forward, or do several where memory is short of it; call what is returned to wait
+    for the scores and keep them.
 
     A row whose logits are not finite is reported, never written; so is a file that does not fit
     the memory by itself.
@@ -365,26 +377,30 @@ def score_batch(scorer: Scorer, batch: WaveformBatch, sink: Sink) -> None:
     if outputs is None and len(batch) == 1:
         reason = f"no memory on {scorer.device} for its {batch.seconds:.0f} s: cut it into pieces"
         sink.add_skipped(int(batch.rows[0]), "error", reason)
-        return
+        return nothing
     if outputs is None:
         middle = len(batch) // 2
         for part in (slice(middle), slice(middle, None)):
-            score_batch(scorer, batch.part(part), sink)
-        return
-    rows, (logits, embeddings) = batch.rows.numpy(), outputs
+            score_batch(scorer, batch.part(part), sink)()
+        return nothing
+    return functools.partial(keep_scores, batch.rows.numpy(), outputs, sink)
+
+
+def keep_scores(rows: np.ndarray, outputs: InFlight, sink: Sink) -> None:
+    logits, embeddings = (tensor.numpy() for tensor in outputs.read())
     finite = np.isfinite(logits).all(1)
     for row in rows[~finite]:
         sink.add_skipped(row, "error", "its score is not finite; try --eval_precision fp32")
     sink.add_scores(rows[finite], logits[finite], embeddings[finite])
 
 
-def forward(scorer: Scorer, batch: WaveformBatch) -> tuple[np.ndarray, np.ndarray] | None:
+def forward(scorer: Scorer, batch: WaveformBatch) -> InFlight | None:
     """Logits (B, 2) and embeddings (B, D) in float32; None where the memory does not suffice."""
     try:
         waveforms = batch.waveforms.to(scorer.device, non_blocking=True)
         with autocast(scorer.device.partition(":")[0], scorer.hparams["eval_precision"]):
             logits, embeddings = scorer.detector(waveforms, batch.lengths)
-        return logits.float().cpu().numpy(), embeddings.float().cpu().numpy()
+        return InFlight(logits.float(), embeddings.float())
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -392,8 +408,14 @@ def forward(scorer: Scorer, batch: WaveformBatch) -> tuple[np.ndarray, np.ndarra
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out; on a CPU PyTorch says so in a bare RuntimeError."""
-    words = ("can't allocate memory", "not enough memory")
+    """Whether memory ran out, for which PyTorch and CUDA's libraries have many words."""
+    words = (
+        "can't allocate memory",
+        "not enough memory",
+        "CUDA error: out of memory",
+        "CUBLAS_STATUS_ALLOC_FAILED",
+        "CUDNN_STATUS_ALLOC_FAILED",
+    )
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
         word in str(error) for word in words
     )

@@ -73,7 +73,7 @@ def test_a_killed_score_goes_on_where_it_was(score, tmp_path, monkeypatch):
         batches.append(args[1].rows.tolist())
         if len(batches) == 3:
             raise KeyboardInterrupt
-        score_batch(*args)
+        return score_batch(*args)
 
     monkeypatch.setattr(scoring, "score_batch", dies_at_the_third)
     assert score(f"--output={part}", "--max_batch_length=1")[0] == 130

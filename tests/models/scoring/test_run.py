@@ -231,8 +231,7 @@ def test_scores_are_refused_while_a_row_has_neither_score_nor_reason(
 
         def forgetful(scorer, batch, sink):
             seen.append(batch)
-            if len(seen) != 2:
-                original(scorer, batch, sink)
+            return scoring.nothing if len(seen) == 2 else original(scorer, batch, sink)
 
         patch.setattr(scoring, "score_batch", forgetful)
         assert main.main(command) == 2
