@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,7 +127,10 @@ def read_timeline(path: str) -> dict:
 
 def labelled_recordings(arguments: argparse.Namespace, notes: list[str]) -> Recordings:
     """The timelines with their labels; `UserError` where one has none, or labels no timeline."""
-    labels = read_all_segments(arguments.labels)
+    parts = read_all_segments(arguments.labels)
+    # by name alone, also where a file is about one recording
+    labels = SegmentLabels("", "", {name: one for p in parts for name, one in p.files.items()})
+    unused = {id(one): name for name, one in labels.files.items()}
     recordings, seen, unlabelled = Recordings([], [], [], []), {}, []
     for path in timeline_files(arguments.timelines):
         timeline = read_timeline(path)
@@ -135,7 +138,9 @@ def labelled_recordings(arguments: argparse.Namespace, notes: list[str]) -> Reco
         if name in seen:
             raise UserError(f"{seen[name]} and {path} are both of {name}: give one of them")
         seen[name] = path
-        labelled = _find(labels, name)
+        labelled = labels.find(name)
+        if labelled is not None and unused.pop(id(labelled), None) is None:
+            raise UserError(f"the labels of {name} are those of another timeline too: rename one")
         if labelled is None:
             unlabelled.append(name)
             if not arguments.absent_is_bona_fide:
@@ -147,7 +152,7 @@ def labelled_recordings(arguments: argparse.Namespace, notes: list[str]) -> Reco
         recordings.spoof.append(labelled.spoof)
         recordings.durations.append(labelled.duration or timeline["duration"])
     _say_unlabelled(unlabelled, arguments, notes)
-    missing = list(_without_timeline(labels, list(seen)))
+    missing = list(unused.values())
     if missing and not arguments.allow_missing:
         raise UserError(
             f"{len(missing)} labelled recordings have no timeline ({', '.join(missing[:SHOWN])}): "
@@ -156,15 +161,6 @@ def labelled_recordings(arguments: argparse.Namespace, notes: list[str]) -> Reco
     if missing:
         notes.append(f"{len(missing)} labelled recordings have no timeline and are left out")
     return recordings
-
-
-def _find(labels: Sequence[SegmentLabels], name: str) -> Labelled | None:
-    """The labels of a recording; a file about one recording has its name."""
-    for part in labels:
-        known = SegmentLabels(part.path, part.format, part.files)  # by name, also a single one
-        if (found := known.find(name)) is not None:
-            return found
-    return None
 
 
 def _refuse_longer(labelled: Labelled, duration: float, name: str) -> None:
@@ -185,12 +181,6 @@ def _say_unlabelled(names: list[str], arguments: argparse.Namespace, notes: list
             "--labels, or say --absent_is_bona_fide where labels list spoof alone"
         )
     notes.append(f"{len(names)} timelines have no label and count as wholly bona fide")
-
-
-def _without_timeline(labels: Sequence[SegmentLabels], names: list[str]) -> Iterator[str]:
-    for part in labels:
-        used = {id(found) for name in names if (found := _find([part], name)) is not None}
-        yield from (name for name, found in part.files.items() if id(found) not in used)
 
 
 # --- figures ----------------------------------------------------------------------------------

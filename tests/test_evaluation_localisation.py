@@ -91,6 +91,14 @@ def test_labels_of_single_recordings_go_by_the_name_of_their_file(tmp_path, monk
     assert re.search(r"range_eer +0\.0833 .* 0\.0000 +0\.1667", out)  # b: 0.5 of 3 s
 
 
+def test_one_label_is_not_taken_for_two_recordings(known, capsys):
+    timeline("f1", np.zeros(118).tolist())
+    other = json.loads(Path("timelines/f1.json").read_text()) | {"file": "elsewhere/f1.wav"}
+    Path("timelines/g.json").write_text(json.dumps(other))
+    status, _, err = localise(capsys)
+    assert status == 2 and "are those of another timeline too" in err
+
+
 BAD = [
     ({"frame_scores": "x"}, "frame_scores"),
     ({"frame_scores": [1.0, "x"]}, r"frame_scores\[1\]"),
