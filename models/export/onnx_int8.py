@@ -2,9 +2,9 @@
 
 Weights are int8, one scale a column; activations uint8, their scale found anew in each product
 (dynamic quantisation). Where all layers together move a logit of generated sounds by more than is
-allowed, the convolutions and the blocks are tried apart, and the layers of those that move one by
-more than half of it one after another, each alone in int8: a layer that alone does so stays float,
-and while the others together move one by more than all of it, the worst goes back as well.
+allowed, the convolutions and the blocks are tried apart, and the layers of those that do so one
+after another, each alone in int8: a layer that alone moves one by more than half of what is allowed
+stays float, and while the others together do by more than all of it, the worst goes back as well.
 Convolutions were exported as products, so they take part; attention weights and the head do not.
 """
 
@@ -68,7 +68,7 @@ def write(path: Path, float_path: Path, sounds: Sequence[np.ndarray] | None = No
 
     alone = {}
     for family in families(layers) if change(list(layers)) > allowed else []:
-        if change(family, TRIED_ON) > allowed / 2:
+        if change(family, TRIED_ON) > allowed:
             alone |= {name: change([name], TRIED_ON) for name in family}
     in_int8 = sorted(
         (name for name in layers if alone.get(name, 0.0) <= allowed / 2),
