@@ -24,23 +24,13 @@ from models.front_ends.config import CONV_KERNELS, FrontEndConfig
 from models.front_ends.kernels import NORM_EPS
 from models.heads.mean_linear import MeanLinear
 from models.scoring.files import write_json
+from models.stored.transformers_names import TRANSFORMERS, renamed
 
 SCALE = (NORM_EPS / 1e-7) ** 0.5  # theirs of x / SCALE is ours of x
 FAMILIES = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert"}
-NAMES = {  # fairseq's -> theirs, of what detection uses
-    "layer_norm": "feature_projection.layer_norm",
-    "post_extract_proj": "feature_projection.projection",
-    "encoder.layer_norm": "encoder.layer_norm",
-    "encoder.pos_conv.0.bias": "encoder.pos_conv_embed.conv.bias",
-    "encoder.pos_conv.0.weight_g": "encoder.pos_conv_embed.conv.parametrizations.weight.original0",
-    "encoder.pos_conv.0.weight_v": "encoder.pos_conv_embed.conv.parametrizations.weight.original1",
-}
-PARTS = {  # of a block
-    "self_attn_layer_norm": "layer_norm",
-    "final_layer_norm": "final_layer_norm",
-    "fc1": "feed_forward.intermediate_dense",
-    "fc2": "feed_forward.output_dense",
-    **{f"self_attn.{p}_proj": f"attention.{p}_proj" for p in ("q", "k", "v", "out")},
+WEIGHT_NORM = {  # of the positional convolution: our names' ends, and theirs
+    "weight_g": "parametrizations.weight.original0",
+    "weight_v": "parametrizations.weight.original1",
 }
 
 
@@ -109,11 +99,13 @@ def settings(config: FrontEndConfig) -> dict:
 
 def weights(detector: Detector) -> dict[str, Tensor]:
     """Every tensor that their classifier has, under its name."""
-    config, width = detector.config, detector.config.embed_dim
-    found = {}
-    for name, tensor in detector.m_ssl.model.state_dict().items():
-        if theirs := their_name(name):
-            found[f"{config.family}.{theirs}"] = tensor
+    prefix, width = f"{detector.config.family}.", detector.config.embed_dim
+    state = {prefix + name: t for name, t in detector.m_ssl.model.state_dict().items()}
+    found = renamed(state, prefix, TRANSFORMERS)
+    del found[f"{prefix}masked_spec_embed"]  # of pre-training alone
+    for ours, theirs in WEIGHT_NORM.items():
+        place = f"{prefix}encoder.pos_conv_embed.conv."
+        found[place + theirs] = found.pop(place + ours)
     head = detector.classifier
     return found | {
         "projector.weight": torch.eye(width),
@@ -121,23 +113,6 @@ def weights(detector: Detector) -> dict[str, Tensor]:
         "classifier.weight": head.weight.detach(),
         "classifier.bias": head.bias.detach(),
     }
-
-
-def their_name(name: str) -> str | None:
-    """Their name of one of fairseq's tensors; None of one that no classifier has."""
-    stem, _, end = name.rpartition(".")
-    if name in NAMES:
-        return NAMES[name]
-    if stem in NAMES:
-        return f"{NAMES[stem]}.{end}"
-    if name.startswith("feature_extractor."):
-        layer, part = name.split(".")[2:4]
-        sort = "conv" if part == "0" else "layer_norm"
-        return f"feature_extractor.conv_layers.{layer}.{sort}.{end}"
-    if name.startswith("encoder.layers."):
-        layer, part = stem.removeprefix("encoder.layers.").split(".", 1)
-        return f"encoder.layers.{layer}.{PARTS[part]}.{end}"
-    return None
 
 
 def limits(detector: Detector) -> str:
