@@ -71,6 +71,7 @@ VARIANTS = {
     "plain": ({}, 1),
     "workers": ({"num_workers": 2}, 1),
     "accumulation, loss scaling": ({"grad_accumulation_factor": 2, "precision": "fp16"}, 1),
+    "an average of the weights": ({"ema_decay": 0.5}, 1),
     "two processes": ({}, 2),
 }
 # In turn, on one life after the other; where there are two ranks, the last one may be the victim.
