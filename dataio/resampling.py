@@ -13,7 +13,7 @@ import torch
 from dataio.schema import SAMPLE_RATE
 
 LOWPASS_WIDTH, ROLLOFF = 6, 0.99  # torchaudio.functional.resample's defaults; the window is Hann
-_AT_ONCE = 1 << 22  # samples resampled together
+_AT_ONCE = 1 << 20  # samples resampled together
 _MAX_KERNEL = 1 << 24  # weights; rates that share few factors with 16,000 need more (44,101: 7e8)
 
 
