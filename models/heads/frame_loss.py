@@ -52,7 +52,7 @@ def build_frame_loss(spec: Mapping[str, object]) -> FrameLoss | None:
     """What a YAML's `loss` says of frames, None where it says nothing; UserError for no numbers."""
     weight = spec.get("frames")
     if weight is None:
-        if "resolution" in spec:
+        if "resolution" in spec and "frames" not in spec:  # frames: null takes a YAML's away
             raise UserError("loss: resolution changes nothing without frames, the weight of frames")
         return None
     resolution = spec.get("resolution", DEFAULT_RESOLUTION)

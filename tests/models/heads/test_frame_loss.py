@@ -44,6 +44,7 @@ def test_a_file_without_labels_costs_nothing():
 
 def test_a_yaml_without_frames_asks_for_no_loss_of_them():
     assert build_frame_loss({"name": "cross_entropy"}) is None
+    assert build_frame_loss({"frames": None, "resolution": 0.04}) is None
     found = build_frame_loss({"frames": 2, "resolution": 0.64})
     assert (found.weight, found.frames) == (2.0, 32)
     assert build_frame_loss({"frames": 1}).frames == 8
