@@ -58,9 +58,11 @@ def run(arguments: list[str]) -> int:
 
 
 def split_words(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """The leading words, and the `--key value` options that follow them."""
+    """The leading words, and the `--key value` options that follow; a `-` may also stand last."""
+    last = arguments[-1:] if arguments[-1:] == ["-"] else []
+    arguments = arguments[: len(arguments) - len(last)]
     first = next((i for i, word in enumerate(arguments) if word.startswith("--")), len(arguments))
-    return arguments[:first], arguments[first:]
+    return arguments[:first] + last, arguments[first:]
 
 
 if __name__ == "__main__":

@@ -35,8 +35,10 @@ def resample(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
         return _resampler(sample_rate)(torch.from_numpy(waveform)).numpy()
 
 
-def resample_blocks(blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[np.ndarray]:
-    """As `resample` of the blocks (T,) put together, a few million samples at a time.
+def resample_blocks(
+    blocks: Iterable[np.ndarray], sample_rate: int, at_once: int = _AT_ONCE
+) -> Iterator[np.ndarray]:
+    """As `resample` of the blocks (T,) put together, in pieces made of `at_once` samples and more.
 
     An output block of `up` samples needs `width` inputs past either side of its `down` inputs.
     No piece, the last one neither, is short: torch takes another convolution for those, and the
@@ -49,9 +51,9 @@ def resample_blocks(blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[
     for block in blocks:
         held.append(block)
         length += len(block)
-        if length < 2 * _AT_ONCE + 2 * margin + down:
+        if length < 2 * at_once + 2 * margin + down:
             continue
-        together, ready = np.concatenate(held), (length - _AT_ONCE - margin) // down * down
+        together, ready = np.concatenate(held), (length - at_once - margin) // down * down
         yield resample(together, sample_rate)[done // down * up : ready // down * up]
         held, length, done = [together[ready - margin :]], length - ready + margin, margin
     if held:

@@ -171,6 +171,9 @@ KINDS = {
     "hysteresis": number(0, 1, ends=True),
     "least_seconds": number(0, ends=True),
     "prior_real": number(0, 1, optional=True),
+    "rate": whole(4000),
+    "pace": number(0, optional=True),
+    **dict.fromkeys(("max_far", "max_frr"), number(0, 0.5)),
 }  # fmt: skip
 
 

@@ -91,6 +91,13 @@ VERBS = {
         takes_model=False,
         takes_files=True,
     ),
+    "stream": Verb(
+        "stream MODEL [FILE] --ckpt_path C",
+        "scores while one listens: a file, PCM on standard input (-), or the microphone",
+        "models.scoring.live:stream_audio",
+        needs_folders=False,
+        takes_files=True,
+    ),
 }
 
 # What people type for a verb.
@@ -100,6 +107,7 @@ MEANINGS = {
     "inference": "eval evaluate evaluation test infer validate scoring",
     "analysis": "analyse analyze embed embedding embeddings extract features",
     "average": "averaging mean swa soup merge ensemble combine",
+    "stream": "live listen realtime real_time microphone mic online",
     "score": "predict detect classify verdict check",
     "timeline": "localise localize locate segments diarise where timelines",
     "export": "convert onnx publish upload push share package",
