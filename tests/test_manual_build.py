@@ -16,6 +16,7 @@ from support.pages import DOCS, README, ROOT, lines
 from hparams.load import RECIPE, load_hparams, read_yaml
 from hparams.run_options import RUN_OPTIONS
 from hparams.words import read_words
+from main import split_words
 
 PAGES = {"README": README} | {path.stem: path for path in sorted(DOCS.glob("*.md"))}
 COMMANDS = [
@@ -38,7 +39,10 @@ def generated(monkeypatch):
 
 
 def is_taken(line: str, monkeypatch) -> bool:
-    """Whether the program that `line` calls accepts its words; parsers exit where they do not."""
+    """Whether the program that `line` calls, last of a pipe, accepts its words; parsers exit where
+    they do not.
+    """
+    line = line.rpartition(" | ")[2]
     for start, module in MODULES.items():
         if line.startswith(f"{start} "):
             monkeypatch.setattr(f"{module}.run_command", lambda *_, **__: 0)
@@ -49,10 +53,10 @@ def is_taken(line: str, monkeypatch) -> bool:
         words = [word for word in words if word not in ("<row>", "<column>")]
         if set(words) & {"-h", "--help"}:
             return True
-        first = next((n for n, word in enumerate(words) if word.startswith("--")), len(words))
         monkeypatch.chdir(ROOT)
-        _, yaml, _ = read_words(words[:first])
-        return bool(load_hparams(yaml, words[first:], objects=False, needs_folders=False))
+        words, options = split_words(words)
+        _, yaml, _ = read_words(words)
+        return bool(load_hparams(yaml, options, objects=False, needs_folders=False))
     if match := re.match(r"python -m (benchmarks\.\w+)(.*)", line):
         source = (ROOT / f"{match[1].replace('.', '/')}.py").read_text(encoding="utf-8")
         return all(option in source for option in re.findall(r"--\w+", match[2]))
