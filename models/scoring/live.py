@@ -173,7 +173,7 @@ class Listener:
             outputs = forward(self.scorer, collate([Item(0, "", FAKE, window)]))
         if outputs is None:
             raise UserError("no memory for a window: give a shorter --window_seconds")
-        return outputs[0][0].astype(np.float64)
+        return outputs.read()[0][0].numpy().astype(np.float64)
 
     def _line(self, first: int, window: np.ndarray, at: float) -> Line:
         start, stop = first / SAMPLE_RATE, (first + len(window)) / SAMPLE_RATE

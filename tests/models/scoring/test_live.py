@@ -20,6 +20,7 @@ from dataio.live import Paced, microphone, pcm
 from dataio.schema import UserError
 from metrics.calibration import Calibration, save_calibration
 from models.checkpoints import load_detector
+from models.in_flight import InFlight
 from models.scoring.live import LiveSpeech
 
 RATE = 16_000
@@ -108,7 +109,7 @@ def test_what_computing_cannot_keep_up_with_is_dropped_and_counted(listen, recor
 
     def slow(scorer, batch):
         time.sleep(0.5)
-        return np.zeros((1, 2), np.float32), None
+        return InFlight(torch.zeros(1, 2))
 
     monkeypatch.setattr(live, "forward", slow)
     words = ["--window_seconds=0.5", "--hop_seconds=0.1", "--pace=10"]
