@@ -36,14 +36,15 @@ def resample(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def resample_blocks(
-    blocks: Iterable[np.ndarray], sample_rate: int, at_once: int = _AT_ONCE
+    blocks: Iterable[np.ndarray], sample_rate: int, at_once: int | None = None
 ) -> Iterator[np.ndarray]:
-    """As `resample` of the blocks (T,) put together, in pieces made of `at_once` samples and more.
+    """As `resample` of the blocks (T,) put together, in pieces made of `at_once` samples (a million) and more.
 
     An output block of `up` samples needs `width` inputs past either side of its `down` inputs.
     No piece, the last one neither, is short: torch takes another convolution for those, and the
     last bits would tell.
     """
+    at_once = _AT_ONCE if at_once is None else at_once
     up, down, width = filter_shape(sample_rate)
     margin = math.ceil(width / down) * down
     held: list[np.ndarray] = []

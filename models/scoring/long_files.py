@@ -163,7 +163,7 @@ def _unchanged(part: Part) -> Part:
 
 
 class Folded:
-    """The results of one file's windows as they come: a sink for `score_batch`, then one result."""
+    """The results of one file's windows as they come: a sink for `begin_batch`, then one result."""
 
     def __init__(self):
         self.stops: dict[int, int] = {}

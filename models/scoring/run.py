@@ -319,7 +319,7 @@ def score_whole(
             long += [file.row for file in batch.bad if file.kind == LONG]
             for row, _, words in batch.remarks:
                 sink.add_remark(row, words)
-            former, keep = keep, score_batch(scorer, batch, sink) if len(batch) else nothing
+            former, keep = keep, begin_batch(scorer, batch, sink) if len(batch) else nothing
             former()
             bar.advance(len(batch) + len(bad), batch.seconds)
             yield
@@ -355,7 +355,7 @@ def score_long(
             file = folded.setdefault(part.row, Folded())
             file.expect(part.batch)
             if len(part.batch):
-                score_batch(scorer, part.batch, file)()
+                begin_batch(scorer, part.batch, file)()
             if part.end is not None:
                 folded.pop(part.row).finish(part.row, part.end, sink)
             bar.advance(int(part.end is not None), part.batch.seconds)
@@ -366,7 +366,7 @@ def nothing() -> None:
     """What there is to keep of no batch."""
 
 
-def score_batch(scorer: Scorer, batch: WaveformBatch, sink: Sink) -> Callable[[], None]:
+def begin_batch(scorer: Scorer, batch: WaveformBatch, sink: Sink) -> Callable[[], None]:
     """Begin one forward, or do several where memory is short of it; call what is returned to wait
     for the scores and keep them.
 
@@ -381,7 +381,7 @@ def score_batch(scorer: Scorer, batch: WaveformBatch, sink: Sink) -> Callable[[]
     if outputs is None:
         middle = len(batch) // 2
         for part in (slice(middle), slice(middle, None)):
-            score_batch(scorer, batch.part(part), sink)()
+            begin_batch(scorer, batch.part(part), sink)()
         return nothing
     return functools.partial(keep_scores, batch.rows.numpy(), outputs, sink)
 

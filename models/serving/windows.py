@@ -10,7 +10,7 @@ from dataio.dataset import RECEPTIVE_FIELD, Item, collate, is_silent, pad_to
 from dataio.resampling import resample
 from dataio.schema import FAKE, REAL, UNKNOWN
 from models.scoring.audio import NO_SPEECH_VERDICT, Memory
-from models.scoring.run import Scorer, score_batch
+from models.scoring.run import Scorer, begin_batch
 from models.scoring.speech import can_find_speech, has_speech
 
 SAMPLE_BYTES = 2  # signed, 16 bits, little end first
@@ -55,7 +55,7 @@ def difference_of(scorer: Scorer, samples: np.ndarray, rate: int) -> tuple[float
         return None, NO_SPEECH_VERDICT
     memory = Memory(1)
     item = Item(0, "", UNKNOWN, pad_to(waveform, RECEPTIVE_FIELD))
-    score_batch(scorer, collate([item]), memory)
+    begin_batch(scorer, collate([item]), memory)()
     if 0 in memory.notes:
         return None, memory.notes[0][1]
     return float(memory.logits[0, REAL]) - float(memory.logits[0, FAKE]), ""

@@ -123,7 +123,7 @@ def _arm(what: str, count: int) -> None:
         "validation": (DetectorBrain, "evaluate_batch"),
         "checkpoint": (torch, "save"),
         "rename": (whole_checkpoint, "write_manifest"),
-        "score": (scoring, "score_batch"),
+        "score": (scoring, "begin_batch"),
     }[what]
     original, seen = getattr(owner, name), [0]
 

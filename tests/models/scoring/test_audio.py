@@ -67,15 +67,15 @@ def test_a_json_output_is_json(score, corpus, tmp_path):
 def test_a_killed_score_goes_on_where_it_was(score, tmp_path, monkeypatch):
     whole, part = tmp_path / "whole.csv", tmp_path / "part.csv"
     assert score(f"--output={whole}", "--max_batch_length=1")[0] == 0
-    score_batch, batches = scoring.score_batch, []
+    begin_batch, batches = scoring.begin_batch, []
 
     def dies_at_the_third(*args):
         batches.append(args[1].rows.tolist())
         if len(batches) == 3:
             raise KeyboardInterrupt
-        return score_batch(*args)
+        return begin_batch(*args)
 
-    monkeypatch.setattr(scoring, "score_batch", dies_at_the_third)
+    monkeypatch.setattr(scoring, "begin_batch", dies_at_the_third)
     assert score(f"--output={part}", "--max_batch_length=1")[0] == 130
     assert score(f"--output={part}", "--max_batch_length=1")[0] == 0
     again = [row for rows in batches[2:] for row in rows]
@@ -84,7 +84,7 @@ def test_a_killed_score_goes_on_where_it_was(score, tmp_path, monkeypatch):
 
 
 def test_a_file_changed_since_the_kill_is_scored_again(score, corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr(scoring, "score_batch", lambda *_: 1 / 0)
+    monkeypatch.setattr(scoring, "begin_batch", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         score(f"--output={tmp_path}/v.csv")
     journal = tmp_path / "v.csv.partial"

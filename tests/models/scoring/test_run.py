@@ -227,13 +227,13 @@ def test_scores_are_refused_while_a_row_has_neither_score_nor_reason(
 ):
     command = arguments(corpus, checkpoint, max_batch_length=2)
     with monkeypatch.context() as patch:
-        original, seen = scoring.score_batch, []
+        original, seen = scoring.begin_batch, []
 
         def forgetful(scorer, batch, sink):
             seen.append(batch)
             return scoring.nothing if len(seen) == 2 else original(scorer, batch, sink)
 
-        patch.setattr(scoring, "score_batch", forgetful)
+        patch.setattr(scoring, "begin_batch", forgetful)
         assert main.main(command) == 2
     assert "neither a score nor a reason, the first is Toy-test-" in capfd.readouterr().err
     assert not (corpus / "scores.csv").exists()
@@ -259,15 +259,16 @@ def test_two_runs_do_not_score_into_one_file(verb, corpus, checkpoint, capfd):
 
 def stop_after(monkeypatch, batches: int) -> None:
     """SIGTERM as the last of so many batches is scored."""
-    original, seen = scoring.score_batch, []
+    original, seen = scoring.begin_batch, []
 
     def ending(scorer, batch, sink):
-        original(scorer, batch, sink)
+        kept = original(scorer, batch, sink)
         seen.append(len(batch))
         if len(seen) == batches:
             os.kill(os.getpid(), signal.SIGTERM)
+        return kept
 
-    monkeypatch.setattr(scoring, "score_batch", ending)
+    monkeypatch.setattr(scoring, "begin_batch", ending)
 
 
 @pytest.mark.parametrize("verb", ["inference", "analysis"])
@@ -284,8 +285,8 @@ def test_scores_so_far_are_kept_when_asked_to_end(verb, corpus, checkpoint, capf
     assert not (corpus / "scores.csv").exists()
     with monkeypatch.context() as patch:
         rest = []
-        original = scoring.score_batch
-        patch.setattr(scoring, "score_batch", lambda *a: rest.append(len(a[1])) or original(*a))
+        original = scoring.begin_batch
+        patch.setattr(scoring, "begin_batch", lambda *a: rest.append(len(a[1])) or original(*a))
         assert main.main(command) == 0
     assert sum(rest) == 10 - int(found[1]) < 10
     assert list(read_scores(corpus / "scores.csv").ids) == protocol_ids(corpus)
