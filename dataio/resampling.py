@@ -38,7 +38,7 @@ def resample(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
 def resample_blocks(
     blocks: Iterable[np.ndarray], sample_rate: int, at_once: int | None = None
 ) -> Iterator[np.ndarray]:
-    """As `resample` of the blocks (T,) put together, in pieces made of `at_once` samples (a million) and more.
+    """As `resample` of the blocks (T,) put together, `at_once` samples (a million) and more a time.
 
     An output block of `up` samples needs `width` inputs past either side of its `down` inputs.
     No piece, the last one neither, is short: torch takes another convolution for those, and the
