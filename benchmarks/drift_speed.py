@@ -41,6 +41,7 @@ def measure_set(names: list[str], args: argparse.Namespace) -> dict:
     import numpy as np
     import torch
 
+    from drift.device import choose_device, chosen_device
     from drift.distances import DISTANCES, measure
     from drift.embeddings import embedding_set
     from drift.reference import SCALE_ROWS_MAX, fit_reference
@@ -48,6 +49,7 @@ def measure_set(names: list[str], args: argparse.Namespace) -> dict:
     from drift.windows import compare_windows, lay_windows
 
     torch.set_num_threads(args.threads)
+    choose_device(args.device)
     rng = np.random.default_rng(0)
     mixing = rng.standard_normal((16, args.dimensions), dtype=np.float32)
 
@@ -75,7 +77,7 @@ def measure_set(names: list[str], args: argparse.Namespace) -> dict:
         "gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
         "rows": [results[0].n, results[0].m],
         "torch": torch.__version__,
-        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "device": str(chosen_device()),
     }
 
 
@@ -152,6 +154,8 @@ def main() -> None:
     parser.add_argument("--dimensions", type=int, default=1_024)
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", help="cpu, cuda or cuda:N (a GPU where there is one)")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--commands", action="store_true", help="measure the command line instead")
     parser.add_argument("--reference_rows", type=int, default=12_000, help="with --commands")
     parser.add_argument("--folder", help="where --commands writes its files (the system's)")
@@ -166,13 +170,15 @@ def main() -> None:
     options = [
         f"--{key}={getattr(args, key)}" for key in ("rows", "dimensions", "draws", "threads")
     ]
+    if args.device:
+        options.append(f"--device={args.device}")
     print("| distances | rows | D | draws | fit | compare | processor | peak memory | device |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for name, names in SETS.items():
+    for name in args.sets:
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.drift_speed", *options, "--one", *names],
+            [sys.executable, "-m", "benchmarks.drift_speed", *options, "--one", *SETS[name]],
             cwd=ROOT,
-            capture_output=True,
+            stdout=subprocess.PIPE,
             text=True,
             check=True,
         )

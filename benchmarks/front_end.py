@@ -2,19 +2,22 @@
 
     python -m benchmarks.front_end scoring  [--model w2v_small] [--threads 2] [--rounds 5]
     python -m benchmarks.front_end training [--model w2v_small] [--threads 2] [--rounds 5]
-    python -m benchmarks.front_end gpu      [--model mms_300m] [--rounds 5]
+    python -m benchmarks.front_end gpu      [--model mms_300m] [--rounds 5] [--warmup 1]
 
 Both engines hold the same weights and take turns in one process; a row gives medians over the
 rounds and the median of the rounds' ratios, which a busy machine disturbs less than either time.
 Scoring: 64 synthetic files of 0.8 to 12 s, 212 s together, of other lengths in each round, as real
 files have; fairseq one file at a time (as the published toolkit does), native in batches of files
-of like length. Training: a step (forward,
-loss, backward, AdamW) on one padded batch with the model's own random drops, masks in both.
+of like length; on a GPU in every precision, and with cuDNN's attention, which plans each new
+(batch, frames). Training: a step (forward, loss, backward, AdamW) on one padded batch with the
+model's own random drops, masks in both. `--warmup` rounds of other lengths are not timed; without
+them each engine warms up on two files.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import statistics
 import time
 from collections.abc import Callable
@@ -26,6 +29,7 @@ from torch import Tensor
 from benchmarks.machine import describe
 from dataio.schema import SAMPLE_RATE
 from models.detector import Detector, build_detector
+from models.precision import autocast
 
 FILES = 64
 SHORTEST, LONGEST = 0.8, 12.0  # seconds
@@ -95,11 +99,13 @@ def paired(
     runs: dict[str, Callable[[list[Tensor]], object]],
     rounds: int,
     make_input: Callable[[int], list[Tensor]],
+    warmup: int = 0,
 ) -> dict[str, list[float]]:
     """Seconds of each run in each round, the order turned about from one round to the next."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for name in runs:
-        runs[name](make_input(-1)[:2])  # warm
+        for files in [make_input(-2 - n) for n in range(warmup)] or [make_input(-1)[:2]]:
+            runs[name](files)
     for number in range(rounds):
         files = make_input(number)
         for name in list(runs)[:: -1 if number % 2 else 1]:
@@ -123,9 +129,9 @@ def compare_scoring(runs: dict[str, Callable], args: argparse.Namespace) -> None
     """Times `runs` on the corpus; then how far their logits are from the first one's."""
 
     def make_files(number: int) -> list[Tensor]:
-        return corpus(args.files, torch.Generator().manual_seed(1 + number))
+        return corpus(args.files, torch.Generator().manual_seed(10 + number))
 
-    report(paired(runs, args.rounds, make_files), args.files, "files/s")
+    report(paired(runs, args.rounds, make_files, args.warmup), args.files, "files/s")
     files = make_files(0)[:8]
     reference, *others = (run(files) for run in runs.values())
     for name, logits in zip(list(runs)[1:], others, strict=True):
@@ -166,29 +172,49 @@ def training(args: argparse.Namespace) -> None:
         return step
 
     def make_files(number: int) -> list[Tensor]:
-        generator = torch.Generator().manual_seed(1 + number)
+        generator = torch.Generator().manual_seed(10 + number)
         return [noise(seconds - 0.02 * number, generator) for seconds in TRAINING_SECONDS]
 
     runs = {name: stepper(detector.train()) for name, detector in engines(args.model).items()}
-    report(paired(runs, args.rounds, make_files), total, "s of audio/s")
+    report(paired(runs, args.rounds, make_files, args.warmup), total, "s of audio/s")
 
 
 def gpu(args: argparse.Namespace) -> None:
-    if not torch.cuda.is_available():
+    if args.device == "cuda" and not torch.cuda.is_available():
         print(f"{args.model} on a GPU: not measured (no CUDA device)")
         return
-    print(f"{args.model}, {args.files} files, {torch.cuda.get_device_name()}\n")
-    detectors = {name: d.eval().cuda() for name, d in engines(args.model).items()}
-    seconds = args.batch_seconds or BATCH_SECONDS["cuda"]
+    name = torch.cuda.get_device_name() if args.device == "cuda" else args.device
+    print(f"{args.model}, {args.files} files, {name}; {args.warmup} + {args.rounds} rounds\n")
+    if importlib.util.find_spec("fairseq"):
+        detectors = engines(args.model)
+    else:
+        print("fairseq is not installed: not measured\n")
+        detectors = {"native": build_detector(args.model)}
+    detectors = {name: each.eval().to(args.device) for name, each in detectors.items()}
+    seconds = args.batch_seconds or BATCH_SECONDS[args.device]
 
-    def native(files: list[Tensor], dtype: torch.dtype | None) -> Tensor:
-        with torch.autocast("cuda", dtype or torch.bfloat16, enabled=dtype is not None):
-            return score(detectors["native"], files, batches_by_length(files, seconds))
+    def native(precision: str, *, cudnn: bool = False, multiple: int = 1) -> Callable:
+        def run(files: list[Tensor]) -> Tensor:
+            detectors["native"].pad_to_frames = multiple
+            with autocast(args.device, precision):
+                torch.backends.cuda.enable_cudnn_sdp(cudnn)  # which autocast has switched off
+                return score(detectors["native"], files, batches_by_length(files, seconds))
 
-    runs = {
-        "fairseq float32, one by one": lambda f: score(detectors["fairseq"], f, one_by_one(f)),
-        "native float32, by length": lambda files: native(files, None),
-        "native bf16, by length": lambda files: native(files, torch.bfloat16),
+        return run
+
+    def alone(engine: str) -> Callable:
+        def run(files: list[Tensor]) -> Tensor:
+            with autocast(args.device, "fp32"):
+                return score(detectors[engine], files, one_by_one(files))
+
+        return run
+
+    runs = {f"{engine} fp32, one by one": alone(engine) for engine in detectors}
+    runs |= {f"native {word}, by length": native(word) for word in ("fp32", "tf32", "bf16", "fp16")}
+    runs |= {
+        "native bf16, padded to 16 frames": native("bf16", multiple=16),
+        "native bf16, cuDNN attention": native("bf16", cudnn=True),
+        "native bf16, cuDNN attention, padded": native("bf16", cudnn=True, multiple=16),
     }
     compare_scoring(runs, args)
 
@@ -204,10 +230,14 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=FILES, help="of the scoring corpus")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--warmup", type=int, help="rounds before, not timed (on a GPU 1, else 0)")
+    parser.add_argument("--device", choices=BATCH_SECONDS, default="cuda", help="of the table gpu")
     parser.add_argument("--batch-seconds", type=float, help="padded audio in a native batch")
     args = parser.parse_args()
     table, model = TABLES[args.table]
     args.model = args.model or model
+    if args.warmup is None:
+        args.warmup = int(args.table == "gpu")
     print(describe("torch"), end="\n\n")
     table(args)
 

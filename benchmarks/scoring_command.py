@@ -1,10 +1,11 @@
 """Whole scoring commands, start-up included, against the published toolkit's own.
 
     python -m benchmarks.scoring_command [--published CHECKOUT --published_python PYTHON]
+    python -m benchmarks.scoring_command --device cuda --precisions fp32 tf32 bf16 --files 2000
 
-Files of 0.8 to 12 s (64: 212 s together), random weights, float32, CPU. How the published toolkit
-is had and how the commands take turns: benchmarks/published.py. Start-up: `main.py --help`, and one
-short file scored with w2v_tiny.
+Files of 0.8 to 12 s (64: 212 s together), random weights; the published toolkit, always in
+float32, is had and the commands take turns as benchmarks/published.py says. Start-up: `main.py
+--help`, and one short file scored with w2v_tiny.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="w2v_small")
     parser.add_argument("--files", type=int, default=64)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precisions", nargs="+", default=["fp32"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     toolkit.add_options(parser)
@@ -39,20 +42,27 @@ def main() -> None:
 def compare(folder: Path, args: argparse.Namespace) -> None:
     test_csv, checkpoint = prepare(folder, args.model, args.files)
     words = ["main.py", "inference", f"hparams/{args.model}.yaml", f"--base_path={folder}"]
-    words += [f"--test_csv={test_csv}", f"--ckpt_path={checkpoint}", "--device=cpu"]
-    ours, theirs = folder / "ours.csv", folder / "theirs.csv"
-    commands = {"inference": Command([*words, f"--score_path={ours}"])}
+    words += [f"--test_csv={test_csv}", f"--ckpt_path={checkpoint}", f"--device={args.device}"]
+    theirs = folder / "theirs.csv"
+    scores = {f"inference, {word}": folder / f"{word}.csv" for word in args.precisions}
+    commands = {
+        name: Command([*words, f"--score_path={path}", f"--eval_precision={path.stem}"])
+        for name, path in scores.items()
+    }
     other = toolkit.published(args, *words, f"--score_path={theirs}")
     if other is not None:
         print(toolkit.describe_published(other))
         commands["published inference"] = other
     print(f"\n{args.model}, {args.files} files, {args.threads} threads, {args.rounds} rounds\n")
     toolkit.print_table(toolkit.in_turns(commands, args.rounds, threads=args.threads))
-    if other is not None:
-        difference = np.abs(logits(ours) - logits(theirs)).max()
-        print(f"\nlargest difference of a logit: {difference:.1e}")
+    first = "published" if other is not None else next(iter(scores))
+    reference = logits(theirs if other is not None else scores[first])
+    for name, path in scores.items():
+        if name != first:
+            difference = np.abs(logits(path) - reference).max()
+            print(f"\nlargest difference of a logit, {name} to {first}: {difference:.1e}")
     one_file = ["main.py", "score", "hparams/w2v_tiny.yaml", str(folder / "Data/00.wav")]
-    one_file += [f"--ckpt_path={weights(folder, 'w2v_tiny')}", "--device=cpu"]
+    one_file += [f"--ckpt_path={weights(folder, 'w2v_tiny')}", f"--device={args.device}"]
     start = {
         "`main.py --help`": Command(["main.py", "--help"]),
         "one file, w2v_tiny": Command(one_file),

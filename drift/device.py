@@ -29,7 +29,7 @@ def choose_device(wanted: str | None) -> None:
     _chosen = wanted
 
 
-def device():
+def chosen_device():
     """A torch.device: the one chosen, else a GPU where there is one."""
     import torch
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from drift.device import chosen_device
 from drift.embeddings import EmbeddingSet
 from drift.groups import groups_of
 from drift.null import number_blocks
@@ -109,7 +110,7 @@ def mmd_of_windows(
 
     from drift.sweeps import kernel_blocks, without_rounding
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = chosen_device()
     sides = [np.arange(n), *places]
     labellings, count = len(arrangements), len(sides)
     # (rows, B + 1, sides) of 0 and 1: which rows each side holds under each arrangement

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from drift.device import chosen_device
+
 # Elements a block of work may hold: 64 MB of float32 on a CPU, where a sort order's relabellings
 # should stay near the cache; a GPU wants fewer, larger launches.
 _CPU_ELEMENTS, _GPU_ELEMENTS = 1 << 24, 1 << 28
@@ -295,7 +297,7 @@ def w1_of_weights(coordinates: torch.Tensor, weights: torch.Tensor) -> np.ndarra
 def neighbour_distances(reference: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
     """Distance of each row (m, D) to its k-th nearest reference row; None: of each reference row
     to its k-th nearest other one."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = chosen_device()
     fixed = torch.as_tensor(reference, device=device)
     moving = fixed if rows is None else torch.as_tensor(rows, device=device)
     neighbour = min(NEIGHBOUR + (rows is None), len(fixed))  # a row is its own nearest

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from drift.device import device
+from drift.device import chosen_device
 from drift.embeddings import EmbeddingSet, embedding_set
 from drift.groups import groups_of, like_groups, thinning_note, too_few
 from drift.null import LEVELS, draw_relabellings, number_blocks, p_value, status_of
@@ -77,7 +77,7 @@ class Pool:
 
     @cached_property
     def device(self):
-        return device()
+        return chosen_device()
 
     def tensor(self, array: np.ndarray, dtype: str = "float32"):
         """A torch tensor where the distances are computed."""

@@ -58,7 +58,7 @@ def test_scoring_is_compared_command_by_command(monkeypatch, capsys):
     words = ["--model", "w2v_tiny", "--files", 2, "--rounds", 1, "--threads", 1, *OURSELVES]
     told = run(scoring_command, monkeypatch, capsys, *words)
     assert "| published inference |" in told and "load average" in told
-    assert "largest difference of a logit: 0.0e+00" in told
+    assert "largest difference of a logit, inference, fp32 to published: 0.0e+00" in told
 
 
 @pytest.mark.slow
