@@ -116,8 +116,18 @@ def part(key: str = "name") -> Kind:
     return Kind(f'a name, or "{{{key}: NAME, option: value}}"', read)
 
 
+def options() -> Kind:
+    """A part that may be absent, as a mapping of options; `{}` is the part with its defaults."""
+    return Kind(
+        'options, as "{option: value}"',
+        lambda value: dict(value) if isinstance(value, dict) else None,
+        optional=True,
+    )
+
+
 KINDS = {
     **dict.fromkeys(("head", "loss"), part()),
+    "lora": options(),
     "onnx": several("fp32, int8 or both", ("fp32", "int8")),
     "scores": several("score files"),
     "front_end": part("engine"),

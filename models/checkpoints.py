@@ -10,6 +10,7 @@
 | pretraining | a fairseq file whose `model` entry holds the front end | all but the head |
 | pretraining | a model of transformers: its file, its folder or a hub id | all but the head |
 | safetensors | `model.safetensors`: the file, its folder or a hub id | everything |
+| detector | adapters of `models.lora`, with the base they name | everything |
 | experiment | an experiment folder, its `save`, or one `CKPT+...` folder | everything |
 | onnx | a file of `main.py export`, its folder or hub id, with engine "onnx" | is the detector |
 """
@@ -17,7 +18,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
 import operator
 import os
@@ -34,11 +34,13 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from dataio.checked import ANYTHING, NOTHING, NUMBER, TEXT, WHOLE, read_yaml
+from dataio.checksum import sha256_of
 from dataio.pickle_records import QUOTED, quoted
 from dataio.schema import UserError
 from models.detector import Detector, build_detector, head_for
 from models.front_ends.catalogue import DEFAULT
 from models.front_ends.config import CONFIGS, FrontEndConfig
+from models.lora import merged
 from models.onnx_detector import FILES as ONNX_FILES
 from models.onnx_detector import OnnxDetector
 from models.stored.names import PREFIX, detector_names, plain_name
@@ -95,15 +97,6 @@ class CheckpointInfo:
         if _stamp(self.path) != self.stamp:
             raise UserError(f"checkpoint {self.path} was changed while in use: run again")
         return sha256_of(self.path)
-
-
-def sha256_of(path: str | os.PathLike) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def load_detector(
@@ -341,6 +334,8 @@ def _content_of(path: Path) -> tuple[dict[str, object], str]:
     content = read_torch_file(path)
     if not isinstance(content, dict):
         raise UserError(f"checkpoint {path} holds no dictionary of tensors")
+    if isinstance(content.get("lora"), dict):
+        return merged(content, path, read_weights), "detector"
     return detector_names(content)
 
 

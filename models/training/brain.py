@@ -29,6 +29,7 @@ from models.heads.interface import FrameOutput, HeadOutput
 from models.heads.losses import build_loss
 from models.in_flight import InFlight
 from models.precision import autocast
+from models.training.adapters import Adapters
 from models.training.bad_files import BadFiles
 from models.training.log import TrainLog
 from models.training.optimizer import (
@@ -53,7 +54,8 @@ class DetectorBrain(Brain):
     """Post-trains or fine-tunes a `Detector`.
 
     `best` keeps the checkpoint with the lowest validation EER, the inherited checkpointer the
-    `last`. `held` are the parameters that stay as they are until `freeze_until_step`.
+    `last`. `held` are the parameters that stay as they are until `freeze_until_step`; `adapters`
+    are all that checkpoints hold of the detector, where there are any.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class DetectorBrain(Brain):
         best: WholeCheckpointer,
         log: TrainLog,
         held: list[torch.nn.Parameter] = (),
+        adapters: Adapters | None = None,
     ):
         precisions = [run_opts.get(k, hparams[k]) for k in ("precision", "eval_precision")]
         # Ours, see `models.precision`: SpeechBrain knows no TF32 by name and no fp16 on a CPU.
@@ -94,14 +97,14 @@ class DetectorBrain(Brain):
         self.scaler = torch.GradScaler(self.device_type, enabled=precisions[0] == "fp16")
         self.training_ctx, self.evaluation_ctx = (autocast(self.device_type, p) for p in precisions)
         detector.pad_to_frames = hparams["pad_to_frames"]
-        for name, item in (("ssl", detector), ("state", self.state)):
+        for name, item in (("ssl", adapters or detector), ("state", self.state)):
             checkpointer.add_recoverable(name, item)
         if self.scaler.is_enabled():
             checkpointer.add_recoverable("scaler", self.scaler, optional_load=True)
         self.copies = Copies(detector, hparams)
         for name, item in self.copies.items():
             checkpointer.add_recoverable(name, item, optional_load=True)
-        best.add_recoverable("ssl", detector)
+        best.add_recoverable("ssl", adapters or detector)
         self.bad_files = BadFiles(limit=hparams["max_bad_files"])
         self.reads_late = self.device_type == "cuda"
         self._sums = StepSums(self.device)
@@ -446,7 +449,7 @@ class DetectorBrain(Brain):
         }
 
     def _trained_part(self) -> dict:
-        names = ("freeze_front_end", "freeze_until_step", "ssl_engine")
+        names = ("freeze_front_end", "freeze_until_step", "ssl_engine", "lora")
         options = {name: getattr(self.hparams, name) for name in names}
         options["remove_vector_weight_decay"] = self.remove_vector_weight_decay
         return trained_part(self.optimizer, self.detector, options)

@@ -29,10 +29,11 @@ class Memory(NamedTuple):
 
     def on_disk(self, hparams: dict) -> int:
         """What the checkpoints of a run take at most: those kept, and of each kind one more, which
-        is being written; `best` ones hold the weights alone.
+        is being written; `best` ones hold the weights alone, and of LoRA what trains.
         """
         last, best = hparams["keep_last"] + 1, hparams["keep_best"] + 1
-        return (last + best) * self.weights + last * (self.optimiser + self.copies)
+        held = self.weights if hparams["lora"] is None else self.gradients
+        return (last + best) * held + last * (self.optimiser + self.copies)
 
 
 def memory_of(

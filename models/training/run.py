@@ -26,6 +26,7 @@ from models.checkpoints import CheckpointInfo, load_detector, unfilled_detector
 from models.detector import Detector, build_detector, detector_options
 from models.distributed import World, barrier, choose_device, join_world
 from models.heads.frame_loss import build_frame_loss
+from models.training.adapters import put_adapters
 from models.training.brain import DetectorBrain
 from models.training.first_weights import (
     first_weights,
@@ -80,8 +81,9 @@ def dry_run(folder: Path, hparams: dict, world: World, device: str) -> None:
         stream = make_train_stream(hparams, tables[0], world, device)
         make_valid_stream(hparams, tables[1], world, device)
         resuming = newest_checkpoint(folder / "save")[0] is not None
-        detector, _ = initial_detector(hparams, resuming=resuming)
+        detector, weights = initial_detector(hparams, resuming=resuming)
         freeze_front_end(detector, hparams)
+        put_adapters(detector, hparams, weights)
         parameters = list(detector.parameters())
         options = {"tables": tables, "stream": stream, "world": world}
         rows = plan(hparams, folder=folder, parameters=parameters, **options)
@@ -191,6 +193,7 @@ def build_brain(hparams: dict, run_options: dict, folder: Path, world: World) ->
     if world.is_main and not resuming:
         record_first_weights(folder, hparams, weights)
     held = freeze_front_end(detector, hparams)
+    adapters = put_adapters(detector, hparams, weights)
     detector.set_activation_checkpointing(hparams["checkpoint_activations"])
     log = TrainLog(
         folder,
@@ -207,13 +210,15 @@ def build_brain(hparams: dict, run_options: dict, folder: Path, world: World) ->
         best=best,
         log=log,
         held=held,
+        adapters=adapters,
     )
 
 
 def initial_detector(hparams: dict, *, resuming: bool) -> tuple[Detector, CheckpointInfo | None]:
     """The detector with its first weights: a checkpoint's, or seeded random ones (None).
 
-    `resuming`: with memory for the weights of the run's own checkpoint.
+    `resuming`: with memory for the weights of the run's own checkpoint, which has all but a base
+    that is adapted.
     """
     import torch
 
@@ -225,7 +230,7 @@ def initial_detector(hparams: dict, *, resuming: bool) -> tuple[Detector, Checkp
             f"ckpt_path is null, and {model} is not trained from random weights: give a detector"
             " checkpoint or hub id as --ckpt_path, or `pretrained` for its pre-training file"
         )
-    if resuming:
+    if resuming and hparams["lora"] is None:
         return unfilled_detector(model, **options), None
     if source is None:
         return build_detector(model, **options), None
