@@ -73,7 +73,7 @@ def settings(spec: Mapping[str, object]) -> dict[str, object]:
 def adapt(detector: Detector, full: Mapping[str, object]) -> None:
     """Freeze the front end and put adapters, of `settings`, on linear layers of its blocks.
 
-    UserError for targets that its blocks do not have, and for other engines than native and transformers.
+    UserError for targets that its blocks do not have, and for engines of other kinds of blocks.
     """
     if not isinstance(detector.m_ssl, NativeFrontEnd) and detector.m_ssl.naming != TRANSFORMERS:
         raise UserError("lora adapts blocks of the engines native and transformers: choose one")

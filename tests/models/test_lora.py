@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from support.encoders import encoder_config
+from support.runs import run_main
 from support.training import killed_run, make_run, toy_arguments
 
 import main
@@ -13,6 +14,7 @@ from models.detector import build_detector
 from models.lora import adapt, settings
 
 EXPERIMENT = "Log/exps/exp_w2v_tiny_default"
+AVERAGED = {"ema_decay": 0.5, "checkpoint_activations": True}
 LORA = {"lora": "{rank: 2, targets: [q_proj, v_proj, fc1]}", "lr": 0.01}
 
 
@@ -87,7 +89,11 @@ def test_a_merged_checkpoint_scores_as_the_adapters_do(tuned, base):
     assert (logits(plain) - logits(detector)).abs().max() > 1e-3, "nothing was learned"
 
 
-@pytest.mark.parametrize("options", [{}, {"ema_decay": 0.5, "checkpoint_activations": True}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, pytest.param(AVERAGED, marks=pytest.mark.slow)],
+    ids=["plain", "averaged, activations recomputed"],
+)
 def test_a_killed_run_ends_bit_identical(options, toy_corpus, base, tmp_path):
     states = []
     for name in ("whole", "killed"):
@@ -103,7 +109,7 @@ def test_a_killed_run_ends_bit_identical(options, toy_corpus, base, tmp_path):
         assert torch.equal(left, right)
 
 
-def test_inference_average_and_the_next_run_read_what_was_trained(toy_corpus, tuned, base, capsys):
+def test_every_verb_and_the_next_run_read_what_was_trained(toy_corpus, tuned, base, tmp_path):
     folder, _ = tuned
     arguments = toy_arguments(toy_corpus, folder.parents[2], num_workers=0)
     assert main.main(["inference", "hparams/w2v_tiny.yaml", *arguments]) == 0
@@ -112,6 +118,11 @@ def test_inference_average_and_the_next_run_read_what_was_trained(toy_corpus, tu
     (averaged,) = folder.glob("averaged_*.ckpt")
     assert torch.load(averaged)["state_dict"].keys() == torch.load(base).keys()
     merged = read_weights(checkpoint(folder, "best"))
+    words = ["--ckpt_path", str(folder), "--output_folder", str(tmp_path / "exported")]
+    assert main.main(["export", "hparams/w2v_tiny.yaml", *words]) == 0
+    exported = read_weights(tmp_path / "exported/model.safetensors")
+    assert exported.keys() == merged.keys()
+    assert all(torch.equal(exported[name].read(), merged[name].read()) for name in merged)
     brain, *_ = make_run(toy_corpus, folder.parent / "next", ckpt_path=folder, **LORA)
     name = "m_ssl.model.encoder.layers.0.self_attn.q_proj"
     found = brain.detector.state_dict()[f"{name}.parametrizations.weight.original"]
@@ -191,6 +202,7 @@ def test_the_plan_counts_what_trains(toy_corpus, base, tmp_path, capsys):
     assert not np.any(list((tmp_path / "Log").rglob("*.ckpt")))
 
 
+@pytest.mark.slow
 @pytest.mark.needs("transformers")
 @pytest.mark.parametrize("encoder", ["wavlm", "wav2vec2"])
 def test_an_encoder_of_transformers_is_adapted_and_read_again(encoder, toy_corpus, tmp_path):
@@ -210,3 +222,16 @@ def test_an_encoder_of_transformers_is_adapted_and_read_again(encoder, toy_corpu
     plain, _ = load_detector(run[0].hparams.model, tmp_path / "hub", front_end=spec)
     plain.set_head(read.classifier)
     assert (logits(plain) - logits(read)).abs().max() > 1e-4, "nothing was learned"
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_adapters_of_one(toy_corpus, base, tmp_path):
+    states = []
+    for ranks in (1, 2):
+        given = {"ckpt_path": base, "grad_accumulation_factor": 3 - ranks, "lora": "{rank: 2}"}
+        words = toy_arguments(toy_corpus, tmp_path / str(ranks), lr=0.01, num_workers=0, **given)
+        assert run_main(["hparams/w2v_tiny.yaml", *words], ranks=ranks) == 0
+        states.append(torch.load(checkpoint(tmp_path / str(ranks) / EXPERIMENT, "last")))
+    one, two = (state["state_dict"] for state in states)
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, atol=1e-4, rtol=0)
