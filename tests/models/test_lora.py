@@ -119,6 +119,7 @@ def test_every_verb_and_the_next_run_read_what_was_trained(toy_corpus, tuned, ba
     assert torch.load(averaged)["state_dict"].keys() == torch.load(base).keys()
     merged = read_weights(checkpoint(folder, "best"))
     words = ["--ckpt_path", str(folder), "--output_folder", str(tmp_path / "exported")]
+    words += ["--license", "apache-2.0"]
     assert main.main(["export", "hparams/w2v_tiny.yaml", *words]) == 0
     exported = read_weights(tmp_path / "exported/model.safetensors")
     assert exported.keys() == merged.keys()
