@@ -39,7 +39,7 @@ def make_optimizer(
             for part in _front_and_head({**group, "of": number}, of_head, head)
         ]
     on_gpu = next(detector.parameters()).is_cuda
-    optimizer = opt_class(groups, **(fused(opt_class) if on_gpu else {}))
+    optimizer = opt_class(groups, **(kernels(opt_class) if on_gpu else {}))
     optimizer.register_load_state_dict_pre_hook(under_settings_of)
     return optimizer
 
@@ -71,14 +71,16 @@ def follow(schedule: Callable, optimizer: torch.optim.Optimizer, step: int) -> N
         group["lr"] *= group.get("lr_scale", 1)
 
 
-def fused(opt_class: Callable) -> dict[str, bool]:
+def kernels(opt_class: Callable) -> dict[str, bool]:
     """The option for one kernel a step, where the class has it and a YAML has not chosen.
 
     AdamW then reads and writes 28 bytes a parameter instead of 80, without a copy of them all.
+    Without it, as torch chooses on a GPU: a few kernels (`foreach`).
     """
     chosen = {"fused", "foreach", "differentiable"} & set(getattr(opt_class, "keywords", ()))
-    known = "fused" in inspect.signature(opt_class).parameters
-    return {"fused": True} if known and not chosen else {}
+    known = inspect.signature(opt_class).parameters
+    there = [name for name in ("fused", "foreach") if name in known]
+    return {there[0]: True} if there and not chosen else {}
 
 
 def under_settings_of(optimizer: torch.optim.Optimizer, saved: dict) -> dict:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from dataio.protocol import ProtocolTable
 from dataio.schema import FAKE, REAL, UserError
 from models.checkpoints import read_ckpt_meta
 from models.distributed import World
+from models.training.optimizer import kernels
 from models.training.stream import TrainStream
 from models.training.whole_checkpoint import age_of, manifest_fault
 
@@ -20,11 +24,16 @@ BYTES = 4  # weights, gradients and optimiser state are float32 under every prec
 
 
 class Memory(NamedTuple):
-    """Bytes of a model in training, activations left out: they depend on the batch."""
+    """Bytes of a model in training, activations left out: they depend on the batch.
+
+    Under DDP the gradients are its buckets, of which there is no second copy. `temporaries` are
+    what the optimiser holds during a step alone.
+    """
 
     weights: int
     gradients: int
     optimiser: int
+    temporaries: int = 0
     copies: int = 0
 
     def on_disk(self, hparams: dict) -> int:
@@ -37,23 +46,51 @@ class Memory(NamedTuple):
 
 
 def memory_of(
-    parameters: Iterable[torch.nn.Parameter], opt_class: Callable, *, copies: int = 0
+    parameters: Iterable[torch.nn.Parameter],
+    opt_class: Callable,
+    *,
+    copies: int = 0,
+    on_gpu: bool = False,
 ) -> Memory:
-    """Of float32 weights under an optimiser, whose state is counted on one small weight.
+    """Of float32 weights under an optimiser, whose state and temporaries are counted on a few
+    small weights: a GPU's steps take all of them at once, a CPU's one after the other.
 
     `copies` are kept of what trains, besides.
     """
-    every = trained = 0
-    for parameter in parameters:
-        every += parameter.numel()
-        trained += parameter.numel() * parameter.requires_grad
-    probe = torch.nn.Parameter(torch.zeros(2, 3))
-    probe.grad = torch.zeros_like(probe)
-    optimiser = opt_class([probe])
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in parameters]
+    every = sum(size for size, _ in sizes)
+    trained = [size for size, trains in sizes if trains]
+    probes = [torch.nn.Parameter(torch.zeros(2, 3)) for _ in range(8)]
+    for probe in probes:
+        probe.grad = torch.zeros_like(probe)
+    optimiser = opt_class(probes, **(kernels(opt_class) if on_gpu else {}))
     optimiser.step()
-    state = [item for item in optimiser.state[probe].values() if torch.is_tensor(item)]
-    moments = sum(item.shape == probe.shape for item in state)
-    return Memory(*(BYTES * n for n in (every, trained, moments * trained, copies * trained)))
+    state = [item for item in optimiser.state[probes[0]].values() if torch.is_tensor(item)]
+    moments = sum(item.shape == probes[0].shape for item in state)
+    with _Alive(probes[0].shape) as alive:
+        optimiser.step()
+    at_once, of_largest = divmod(alive.most, len(probes))
+    temporaries = at_once * sum(trained) + of_largest * max(trained, default=0)
+    counts = (every, *(n * sum(trained) for n in (1, moments)), temporaries, copies * sum(trained))
+    return Memory(*(BYTES * count for count in counts))
+
+
+class _Alive(TorchDispatchMode):
+    """Counts the tensors of a shape that operators make and that are there at the same time."""
+
+    def __init__(self, shape: torch.Size) -> None:
+        super().__init__()
+        self.shape, self.most = shape, 0
+        self._made: weakref.WeakValueDictionary[int, torch.Tensor] = weakref.WeakValueDictionary()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        given = {id(item) for item in tree_leaves((args, kwargs)) if torch.is_tensor(item)}
+        for item in tree_leaves(result):
+            if torch.is_tensor(item) and item.shape == self.shape and id(item) not in given:
+                self._made[id(item)] = item
+        self.most = max(self.most, len(self._made))
+        return result
 
 
 def newest_checkpoint(save: Path) -> tuple[Path | None, int]:
@@ -91,11 +128,12 @@ def plan(
     tables: tuple[ProtocolTable, ProtocolTable],
     stream: TrainStream,
     world: World,
+    device: str,
 ) -> list[tuple[str, str]]:
     """What is planned, as (what, how much); UserError where the disk has no room for it."""
     checkpoint, done = newest_checkpoint(folder / "save")
-    copies = int(hparams["ema_decay"] is not None)
-    memory = memory_of(parameters, hparams["opt_class"], copies=copies)
+    copies, on_gpu = int(hparams["ema_decay"] is not None), device.startswith("cuda")
+    memory = memory_of(parameters, hparams["opt_class"], copies=copies, on_gpu=on_gpu)
     on_disk = memory.on_disk(hparams)
     free = require_room(folder, on_disk)
     each = stream.steps_a_pass

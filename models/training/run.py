@@ -85,7 +85,7 @@ def dry_run(folder: Path, hparams: dict, world: World, device: str) -> None:
         freeze_front_end(detector, hparams)
         put_adapters(detector, hparams, weights)
         parameters = list(detector.parameters())
-        options = {"tables": tables, "stream": stream, "world": world}
+        options = {"tables": tables, "stream": stream, "world": world, "device": device}
         rows = plan(hparams, folder=folder, parameters=parameters, **options)
     if world.is_main:
         show(rows)

@@ -118,7 +118,27 @@ def test_a_disk_without_room_for_the_checkpoints_is_refused(corpus, tmp_path, ca
 def test_memory_counts_weights_gradients_and_what_the_optimiser_keeps(opt_class, copies):
     frozen = torch.nn.Parameter(torch.zeros(10), requires_grad=False)
     memory = plan.memory_of([torch.nn.Parameter(torch.zeros(5)), frozen], opt_class)
-    assert memory == (60, 20, 20 * copies, 0)
+    assert memory._replace(temporaries=0) == (60, 20, 20 * copies, 0, 0)
+
+
+ADAMW = functools.partial(torch.optim.AdamW, lr=1)
+DECAYED = functools.partial(torch.optim.RMSprop, lr=1, weight_decay=0.1)
+
+
+@pytest.mark.parametrize(
+    "opt_class, on_gpu, whole, largest",
+    [
+        (ADAMW, True, 0, 0),  # one kernel
+        (functools.partial(ADAMW, fused=False, foreach=True), True, 1, 0),  # the square roots
+        (ADAMW, False, 0, 3),  # of one weight, the last one's denominator among them
+        (DECAYED, True, 2, 0),  # it has no such kernel: the decayed gradients, and the roots
+    ],
+)
+def test_memory_counts_what_a_step_of_the_optimiser_holds(opt_class, on_gpu, whole, largest):
+    sizes = (5, 7, 11)
+    parameters = [torch.nn.Parameter(torch.zeros(size)) for size in sizes]
+    memory = plan.memory_of(parameters, opt_class, on_gpu=on_gpu)
+    assert memory.temporaries == 4 * (whole * sum(sizes) + largest * max(sizes))
 
 
 @pytest.mark.parametrize("verb", ["inference", "analysis"])

@@ -11,7 +11,7 @@ from support.training import broken_corpus, killed_run, make_run
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dataio.schema import UserError
-from models.training.optimizer import fused, make_optimizer
+from models.training.optimizer import kernels, make_optimizer
 from models.training.step import Step, StepSums, read
 
 READS = {"aten::_local_scalar_dense", "aten::equal", "aten::nonzero"}  # wait for the device
@@ -164,7 +164,7 @@ def test_step_counts_go_where_the_settings_of_now_want_them(monkeypatch):
 
 
 def test_one_kernel_is_asked_for_where_there_is_one_and_nobody_chose():
-    assert fused(functools.partial(torch.optim.AdamW, lr=1e-7)) == {"fused": True}
-    assert fused(functools.partial(torch.optim.AdamW, fused=False)) == {}
-    assert fused(functools.partial(torch.optim.AdamW, foreach=True)) == {}
-    assert fused(torch.optim.Adadelta) == {}
+    assert kernels(functools.partial(torch.optim.AdamW, lr=1e-7)) == {"fused": True}
+    assert kernels(functools.partial(torch.optim.AdamW, fused=False)) == {}
+    assert kernels(functools.partial(torch.optim.AdamW, foreach=True)) == {}
+    assert kernels(torch.optim.Adadelta) == {"foreach": True}
