@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import multiprocessing
+import os
 
 logger = logging.getLogger(__name__)
 _LOCKS = 8  # for each worker: more than the queues of a loader, a pool or pandarallel take
@@ -22,6 +23,13 @@ def usable_workers(asked: int) -> int:
         _warn(getattr(error, "strerror", None) or str(error).splitlines()[0])
         return 0
     return asked if locks else 0
+
+
+def worker_for_each_core(asked: int) -> int:
+    """`asked`, at most one for each core that this process may use: more only take turns."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
+    return min(asked, cores)
 
 
 @functools.cache

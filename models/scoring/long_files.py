@@ -28,7 +28,7 @@ from dataio.dataset import (
     loaded,
 )
 from dataio.probe import probe
-from dataio.processes import usable_workers
+from dataio.processes import usable_workers, worker_for_each_core
 from dataio.protocol import ProtocolRow
 from dataio.schema import SAMPLE_RATE
 from dataio.windows import Spans, WindowCutter, Windowing, Windows, counted
@@ -145,7 +145,7 @@ class _Reader:
 
 def parts_of(files: LongFiles, *, num_workers: int, prefetch_factor: int) -> Iterator[Part]:
     """The parts of all files, loaded ahead by workers, each file's in order."""
-    num_workers = min(usable_workers(num_workers), len(files.rows))
+    num_workers = min(usable_workers(worker_for_each_core(num_workers)), len(files.rows))
     loader = DataLoader(
         files,
         batch_size=None,

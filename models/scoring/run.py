@@ -22,6 +22,7 @@ from dataio.batching import scoring_batches
 from dataio.dataset import LONG, SHORT, WaveformBatch, WaveformDataset, batch_loader
 from dataio.locks import sole_writer
 from dataio.output_paths import check_outputs
+from dataio.processes import worker_for_each_core
 from dataio.protocol import ProtocolTable
 from dataio.schema import SAMPLE_RATE, UserError
 from dataio.stopping import StopRequest
@@ -305,7 +306,7 @@ def score_whole(
     loader = batch_loader(
         dataset,
         ((0, rows) for rows in batches),
-        num_workers=min(hparams["num_workers"], len(batches)),
+        num_workers=min(worker_for_each_core(hparams["num_workers"]), len(batches)),
         prefetch_factor=hparams["prefetch_factor"],
         pin_memory=scorer.device.startswith("cuda"),
     )

@@ -88,7 +88,7 @@ def test_on_a_cpu_the_short_form_runs_through(tmp_path, monkeypatch):
     told = output.read_text()
     assert end.value.code in (0, None), told
     for cell in (
-        "| w2v_tiny, bf16 | on, rounded | ", "| casts and copies | ", "| w2v_tiny | fp16 | recomp",
+        "| w2v_tiny, bf16 | on, rounded | ", "| casts and copies | ", "| w2v_tiny | bf16 | recomp",
         "| native bf16, cuDNN attention, padded | ", "| inference, fp32 | ", "| 8 | 7 x 13 s | cpu",
         "| all | 60/60 | 4 | 40 |",
     ):  # fmt: skip

@@ -15,7 +15,7 @@ import torch
 
 from dataio import processes
 from dataio.dataset import BatchLoader, Item, collate
-from dataio.processes import usable_workers
+from dataio.processes import usable_workers, worker_for_each_core
 from protocols.making.workshop import map_parallel
 from protocols.parallel import apply_to_column, map_in_order
 
@@ -76,6 +76,14 @@ def test_where_there_are_no_semaphores_one_process_does_it_all(no_semaphores, ca
 @pytest.mark.needs("workers")
 def test_where_there_are_semaphores_the_workers_are_as_asked():
     assert [usable_workers(asked) for asked in (0, 1, 4)] == [0, 1, 4]
+
+
+def test_there_are_no_more_workers_than_cores_that_may_be_used(monkeypatch):
+    monkeypatch.setattr(processes.os, "sched_getaffinity", lambda _: {3, 5}, raising=False)
+    assert [worker_for_each_core(asked) for asked in (0, 1, 2, 8)] == [0, 1, 2, 2]
+    monkeypatch.delattr(processes.os, "sched_getaffinity")
+    monkeypatch.setattr(processes.os, "cpu_count", lambda: 4)
+    assert [worker_for_each_core(asked) for asked in (0, 8)] == [0, 4]
 
 
 @pytest.mark.slow  # a new process imports torch

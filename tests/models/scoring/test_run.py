@@ -324,7 +324,15 @@ def test_the_words_of_an_allocator_without_memory_are_known():
         torch.empty(1 << 50)
     assert scoring.is_out_of_memory(refusal.value)
     assert scoring.is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
-    assert not scoring.is_out_of_memory(RuntimeError("shapes do not fit"))
+    assert scoring.is_out_of_memory(MemoryError())
+    for words in (
+        "CUDA error: out of memory\nCUDA kernel errors might be reported later",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+    ):
+        assert scoring.is_out_of_memory(RuntimeError(words)), words
+    for words in ("shapes do not fit", "CUDA error: an illegal memory access was encountered"):
+        assert not scoring.is_out_of_memory(RuntimeError(words)), words
 
 
 def test_a_batch_without_memory_is_halved_and_a_file_without_is_listed(

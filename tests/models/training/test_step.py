@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 import math
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from speechbrain import Stage
 from support.training import broken_corpus, killed_run, make_run
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from dataio.dataset import Item, collate
 from dataio.schema import UserError
 from models.training.optimizer import kernels, make_optimizer
 from models.training.step import Step, StepSums, read
@@ -168,3 +172,17 @@ def test_one_kernel_is_asked_for_where_there_is_one_and_nobody_chose():
     assert kernels(functools.partial(torch.optim.AdamW, fused=False)) == {}
     assert kernels(functools.partial(torch.optim.AdamW, foreach=True)) == {}
     assert kernels(torch.optim.Adadelta) == {"foreach": True}
+
+
+@pytest.mark.parametrize("equal, heard", [(True, [8000, 8000]), (False, [8000, 9600])])
+def test_equal_crops_leave_nothing_to_mask(equal, heard, toy_corpus, tmp_path):
+    brain, *_ = make_run(toy_corpus, tmp_path, equal_crops=equal)
+    seen = []
+    brain.detector.register_forward_pre_hook(lambda _, inputs: seen.append(inputs))
+    pieces = [
+        Item(n, str(n), n, np.ones(count, np.float32)) for n, count in enumerate([8000, 9600])
+    ]
+    batch = SimpleNamespace(data=collate(pieces), draw=(0, 0))
+    assert brain.compute_forward(batch, Stage.TRAIN).logits.shape == (2, 2)
+    ((waveforms, lengths),) = seen
+    assert list(lengths) == heard and waveforms.shape == (2, max(heard))
