@@ -28,7 +28,6 @@ from dataio.schema import UserError
 from models.detector import Detector
 from models.front_ends.config import RECEPTIVE_FIELD
 from models.front_ends.kernels import normalise_waveforms, valid_mask
-from models.heads.interface import Head
 from models.onnx_detector import FORMAT, INPUTS, OUTPUTS
 
 OPSET = 18
@@ -96,8 +95,8 @@ def _traced(graph: Graph):
     example = torch.zeros(2, 8000), torch.tensor([8000, 7000])
     batch = torch.export.Dim("batch", min=1, max=1 << 16)
     samples = torch.export.Dim("samples", min=RECEPTIVE_FIELD, max=1 << 30)
-    has_shares = type(graph.detector.classifier).frames is not Head.frames
-    outputs = OUTPUTS if has_shares else OUTPUTS[:-1]
+    with torch.no_grad():
+        outputs = OUTPUTS[: len(graph(*example))]  # a head may have no shares
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
         with torch.no_grad(), warnings.catch_warnings():

@@ -46,7 +46,8 @@ def additive_mask(valid: Tensor, dtype: torch.dtype) -> Tensor:
     for the kernels that read them in vectors: here they are views of longer ones.
     """
     rows, size = valid.shape
-    room = torch.zeros(rows, 1, 1, -(-size // 16) * 16, dtype=dtype, device=valid.device)
+    longer = size if torch.compiler.is_exporting() else -(-size // 16) * 16
+    room = torch.zeros(rows, 1, 1, longer, dtype=dtype, device=valid.device)
     return room[..., :size].masked_fill_(~valid[:, None, None, :], -torch.inf)
 
 

@@ -18,6 +18,6 @@ def score_with(source: str) -> str:
 
 def train_from(source: str) -> str:
     """A detector to be trained."""
-    wanted = {"seed": 1, "ssl_engine": "native", "mask_padding": True, "model": "w2v_tiny"}
-    wanted["head"] = {"name": "mean_linear"}
+    wanted = {"seed": 1, "front_end": {"engine": "native"}, "mask_padding": True, "lora": None}
+    wanted |= {"model": "w2v_tiny", "head": {"name": "mean_linear"}}
     return type(initial_detector({**wanted, "ckpt_path": source}, resuming=False)).__name__
