@@ -75,11 +75,10 @@ def stream_audio(hparams: dict, run_options: dict, names: list[str]) -> int:
         tell("no verdict is given without --calibration: its error rates would mean nothing")
     tell(f"P(real): {basis}")
     listener = Listener(scorer, windowing, convert, log_ratio_of(hparams))
-    end = "end of input"
     with StopRequest(hparams["time_limit"]) as stop:
         for line in listener.listen(Paced(source, hparams["pace"]), lambda: stop.reason):
             print(json.dumps(line._asdict()), flush=True)
-        end = stop.reason or end
+        end = stop.reason or "end of input"
     for fault in faults.all():
         tell(f"warning: {fault}")
     print(json.dumps({"ended": end, **listener.summary()}), flush=True)

@@ -13,6 +13,18 @@ def repeatable():
     torch.manual_seed(0)
 
 
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    """A detector checkpoint of random weights whose scores spread."""
+    torch.manual_seed(0)
+    detector = build_detector("w2v_tiny")
+    with torch.no_grad():
+        detector.proj_fc.weight.mul_(20)
+    path = tmp_path_factory.mktemp("weights") / "tiny.ckpt"
+    torch.save(detector.state_dict(), path)
+    return path
+
+
 @pytest.fixture
 def batch():
     """`batch(lengths) -> (waveforms (B, T), lengths (B,))`: noise with an envelope, zero-padded."""

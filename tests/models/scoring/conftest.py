@@ -1,23 +1,8 @@
-"""A detector of random weights and a corpus that a test may spoil."""
+"""A corpus that a test may spoil, and speech that is everywhere or known to nobody."""
 
 import shutil
 
 import pytest
-import torch
-
-from models.detector import build_detector
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory):
-    """A detector checkpoint of random weights whose scores spread."""
-    torch.manual_seed(0)
-    detector = build_detector("w2v_tiny")
-    with torch.no_grad():
-        detector.proj_fc.weight.mul_(20)
-    path = tmp_path_factory.mktemp("weights") / "tiny.ckpt"
-    torch.save(detector.state_dict(), path)
-    return path
 
 
 @pytest.fixture
@@ -33,3 +18,9 @@ def speech_everywhere(request, monkeypatch):
     needed = [name for mark in request.node.iter_markers("needs") for name in mark.args]
     if "silero_vad" not in needed:
         monkeypatch.setattr("models.scoring.remarks.has_speech", lambda _waveform: True)
+
+
+@pytest.fixture
+def by_seconds(monkeypatch):
+    """As without silero-vad, where seconds count whatever is in them."""
+    monkeypatch.setattr("models.scoring.speech.find_spec", lambda _name: None)

@@ -27,11 +27,7 @@ RATE = 16_000
 WINDOWS = ["--window_seconds=2", "--hop_seconds=1", "--pace=null"]
 
 
-@pytest.fixture(autouse=True)
-def by_seconds(request, monkeypatch):
-    """As without silero-vad, where the test is not about it: noise is no speech."""
-    if "silero_vad" not in [name for m in request.node.iter_markers("needs") for name in m.args]:
-        monkeypatch.setattr("models.scoring.speech.find_spec", lambda _name: None)
+pytestmark = pytest.mark.usefixtures("by_seconds")
 
 
 @pytest.fixture
@@ -213,9 +209,31 @@ def test_ctrl_c_ends_with_what_is_known(checkpoint, recording):
 
 
 @pytest.mark.needs("silero_vad")
-def test_speech_of_a_stream_is_about_that_of_the_file():
+def test_noise_is_no_speech_of_a_stream():
     noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32) * 0.01
     speech = LiveSpeech(RATE)
     speech.feed(noise[:700])
     speech.feed(noise[700:])
     assert speech.seconds == 0 and speech.within(0, 1) == 0
+
+
+@pytest.mark.needs("silero_vad")
+@pytest.mark.parametrize("size", [100, 512, 7000])
+def test_speech_of_a_stream_is_counted_where_it_is_however_it_comes(size, monkeypatch):
+    """A model that calls what is loud speech, under the package's own iterator."""
+
+    class Loud:
+        reset_states = staticmethod(lambda: None)
+
+        def __call__(self, chunk, _rate):
+            return (chunk.abs().mean() > 0.1).float()
+
+    monkeypatch.setattr("models.scoring.live.load_vad", Loud)
+    sound = np.zeros(4 * RATE, np.float32)
+    sound[RATE : 2 * RATE] = 0.5
+    speech = LiveSpeech(2 * RATE)
+    for start in range(0, len(sound), size):
+        speech.feed(sound[start : start + size])
+    # the iterator lets go a tenth of a second after the last of it
+    assert speech.seconds == pytest.approx(1.1, abs=0.08)
+    assert speech.within(0.9, 2.3) == speech.seconds and speech.within(2.5, 4) == 0

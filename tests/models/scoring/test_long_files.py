@@ -21,12 +21,6 @@ CUT = [f"--{key}={value}" for key, value in RULE.items()]
 
 
 @pytest.fixture
-def by_seconds(monkeypatch):
-    """As without silero-vad: the toy corpus is noise."""
-    monkeypatch.setattr("models.scoring.speech.find_spec", lambda _name: None)
-
-
-@pytest.fixture
 def recording(corpus):
     """A test file of the corpus made 7 s long, of 16-bit noise that changes: (samples, path)."""
     rng = np.random.default_rng(5)

@@ -26,11 +26,6 @@ RULE = Rule(lambda s: 1 / (1 + np.exp(-s)), 0.5, 0.1, 0.1, "windows")
 
 
 @pytest.fixture
-def by_seconds(monkeypatch):
-    monkeypatch.setattr("models.scoring.speech.find_spec", lambda _name: None)
-
-
-@pytest.fixture
 def recording(tmp_path):
     """7 s of noise whose level changes, second 3 silent."""
     rng = np.random.default_rng(5)

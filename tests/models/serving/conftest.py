@@ -2,22 +2,7 @@
 
 import pytest
 import soundfile
-import torch
 from support.serving import Running
-
-from models.detector import build_detector
-
-
-@pytest.fixture(scope="package")
-def checkpoint(tmp_path_factory):
-    """A detector checkpoint of random weights whose scores spread."""
-    torch.manual_seed(0)
-    detector = build_detector("w2v_tiny")
-    with torch.no_grad():
-        detector.proj_fc.weight.mul_(20)
-    path = tmp_path_factory.mktemp("weights") / "tiny.ckpt"
-    torch.save(detector.state_dict(), path)
-    return path
 
 
 @pytest.fixture
