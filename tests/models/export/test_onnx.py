@@ -7,9 +7,11 @@ from importlib.metadata import distribution
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from packaging.requirements import Requirement
 
+import main
 from dataio.schema import UserError
 from metrics.calibration import Calibration
 from models.checkpoints import load_detector, sha256_of
@@ -262,3 +264,33 @@ def test_the_benchmark_fills_its_table(exported, capsys, monkeypatch):
     assert [row[0].removeprefix("| ") for row in rows] == list(ENGINES)
     for row in rows:
         assert float(row[1].split()[0]) > 0 and 50 < float(row[3].split()[0]) < 5000
+
+
+@pytest.mark.needs("fastapi", "uvicorn", "multipart")
+def test_the_service_and_timelines_run_an_exported_file(exported, tmp_path, monkeypatch):
+    from support.serving import Running
+
+    for name in ("speech.has_speech", "remarks.has_speech"):
+        monkeypatch.setattr(f"models.scoring.{name}", lambda _waveform: True)
+    monkeypatch.setattr("models.scoring.speech.find_spec", lambda _name: None)
+    folder, path = exported("w2v_tiny", *BOTH), tmp_path / "a.wav"
+    soundfile.write(path, sound(2.5, 7), 16_000)
+    curves, answers = [], []
+    for checkpoint, engine in (
+        (folder / "model.safetensors", "native"),
+        (folder / "model.onnx", "onnx"),
+    ):
+        keys = {"ckpt_path": checkpoint, "ssl_engine": engine, "device": "cpu", "window_seconds": 1}
+        words = [f"--{key}={value}" for key, value in keys.items()]
+        words += [f"--output_folder={tmp_path / engine}", "--curve=frames"]
+        assert main.main(["timeline", "hparams/w2v_tiny.yaml", str(path), *words]) == 0
+        (written,) = (tmp_path / engine).rglob("*.json")
+        curves.append(json.loads(written.read_text())["frame_scores"])
+        service = Running(checkpoint, ssl_engine=engine)
+        try:
+            (verdict,) = service.score(path.read_bytes()).json["verdicts"]
+        finally:
+            service.stop()
+        answers.append([verdict["fake_logit"], verdict["real_logit"]])
+    np.testing.assert_allclose(*curves, atol=1e-4)
+    np.testing.assert_allclose(*answers, atol=1e-4)
