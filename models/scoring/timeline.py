@@ -20,7 +20,7 @@ import torch
 
 from dataio.audio import read_audio
 from dataio.audio_file import UnreadableAudio
-from dataio.dataset import WaveformBatch
+from dataio.dataset import BadFile, WaveformBatch
 from dataio.files import FileTable
 from dataio.schema import FAKE, REAL, SAMPLE_RATE, UserError
 from dataio.windows import FRAME, Windows, counted, cross_fade, is_within, windowing_of
@@ -119,6 +119,14 @@ class Rule:
     curve: str
 
 
+class NoTimeline(UnreadableAudio):
+    """A recording without a timeline; `kind` as of a `BadFile`: a short one is no error."""
+
+    def __init__(self, path: str, bad: BadFile):
+        super().__init__(path, bad.reason)
+        self.kind = bad.kind
+
+
 def timeline_of(
     scorer: Scorer,
     path: str,
@@ -127,7 +135,7 @@ def timeline_of(
     heard: Callable[[np.ndarray], None] | None = None,
     advance: Callable[[float], None] = lambda _seconds: None,
 ) -> Timeline:
-    """The timeline of a recording of any length; `UnreadableAudio` where it gives none.
+    """The timeline of a recording of any length; `NoTimeline` where it gives none.
 
     `heard` is called with the samples (T,) at 16 kHz as they are decoded, `advance` with the
     seconds that have been scored.
@@ -151,7 +159,7 @@ def timeline_of(
             advance(part.batch.seconds)
         end = part.end
     if end.bad is not None:
-        raise UnreadableAudio(path, end.bad.reason)
+        raise NoTimeline(path, end.bad)
     windows = found.windows(end)
     shares = found.shares(windows, end.samples)
     logits = windows.mean(windows.logits)

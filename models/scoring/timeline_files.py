@@ -19,7 +19,7 @@ from dataio.whole_files import make_folder, whole_table, write_bytes, write_text
 from dataio.words import printable, tell
 from models.scoring.audio import check_calibration, digest_of, probability
 from models.scoring.run import Scorer, load_scorer, progress, tell_skipped
-from models.scoring.timeline import HINT, Rule, audacity, digest, rttm, timeline_of
+from models.scoring.timeline import HINT, NoTimeline, Rule, audacity, digest, rttm, timeline_of
 from models.scoring.timeline_picture import Overview, Sound, page, picture
 
 LIST = "not_scored.csv"  # in the output folder: recordings without a timeline
@@ -54,7 +54,8 @@ def timelines(hparams: dict, run_options: dict, names: list[str]) -> int:
                 try:
                     write_timeline(scorer, path, folder / stem, rule, meta | {"job": job}, bar)
                 except UnreadableAudio as error:
-                    skipped.append((path, "error", error.reason))
+                    kind = error.kind if isinstance(error, NoTimeline) else "error"
+                    skipped.append((path, kind, error.reason))
             count += path not in {name for name, *_ in skipped}
             bar.advance(1, 0.0)
             if bar.left and stop.reason is not None:

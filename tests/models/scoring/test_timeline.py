@@ -151,6 +151,13 @@ def test_one_unreadable_file_is_listed_and_the_rest_goes_on(by_seconds, recordin
     assert len(list(folder.glob("*.json"))) == 2
 
 
+def test_a_short_recording_is_listed_and_no_error(by_seconds, recording, run):
+    soundfile.write(recording.parent / "short.wav", np.full(800, 0.1), 16_000)
+    assert run(recording.parent)[0] == 0
+    (row,) = csv.DictReader((recording.parents[1] / "out/not_scored.csv").open())
+    assert (Path(row["Path"]).name, row["Kind"]) == ("short.wav", "short")
+
+
 def test_what_is_done_is_not_done_again_unless_the_job_is_another(
     by_seconds, recording, run, monkeypatch
 ):
