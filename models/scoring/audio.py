@@ -21,7 +21,8 @@ from dataio.windows import Windows
 from dataio.words import printable, tell
 from models.scoring.files import write_json, write_skipped, write_windows
 from models.scoring.remarks import NO_SPEECH, UNCHECKED, Inspection
-from models.scoring.run import Scorer, load_scorer, open_journal, run_batches, tell_skipped
+from models.scoring.run import Scorer, load_scorer, open_journal, run_batches
+from models.scoring.screen import tell_skipped
 from models.scoring.speech import can_find_speech
 
 COLUMNS = ("Path", "Seconds", "PReal", "Verdict", "Channel", "Remark")

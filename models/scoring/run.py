@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from dataio.batching import scoring_batches
-from dataio.dataset import LONG, SHORT, WaveformBatch, WaveformDataset, batch_loader
+from dataio.dataset import LONG, WaveformBatch, WaveformDataset, batch_loader
 from dataio.locks import sole_writer
 from dataio.output_paths import check_outputs
 from dataio.processes import worker_for_each_core
@@ -27,7 +27,7 @@ from dataio.protocol import ProtocolTable
 from dataio.schema import SAMPLE_RATE, UserError
 from dataio.stopping import StopRequest
 from dataio.windows import Windows, windowing_of
-from dataio.words import printable, tell
+from dataio.words import tell
 from models import TOOLKIT_VERSION
 from models.checkpoints import CheckpointInfo, load_detector, sha256_of
 from models.detector import Detector, detector_options
@@ -39,6 +39,7 @@ from models.scoring.files import write_results
 from models.scoring.journal import ScoreJournal
 from models.scoring.long_files import Folded, LongFiles, parts_of
 from models.scoring.remarks import Inspection
+from models.scoring.screen import progress, tell_remarks, tell_skipped
 from models.scoring.speech import can_find_speech
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,6 @@ BESIDE = (
     ".windows.csv",
     ".npz",
 )  # what is written beside scores
-SKIPPED_STATUS = 3  # exit status when files could not be scored
 CPU_BATCH_SECONDS = 16  # a CPU gains nothing from more and loses its caches (benchmarks/front_end)
 
 
@@ -420,59 +420,3 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
         word in str(error) for word in words
     )
-
-
-class progress:
-    """A bar over files, with files/s and seconds of audio per second (x real time)."""
-
-    def __init__(self, total: int, *, show: bool):
-        self.left, self.show, self.audio = total, show, 0.0
-
-    def __enter__(self) -> progress:
-        from tqdm import tqdm
-
-        disable = None if self.show else True  # None: unless this is a terminal
-        self.bar = tqdm(total=self.left, unit="file", disable=disable, dynamic_ncols=True)
-        return self
-
-    def advance(self, files: int, seconds: float) -> None:
-        self.left -= files
-        self.audio += seconds
-        elapsed = max(self.bar.format_dict["elapsed"], 1e-9)
-        self.bar.set_postfix_str(f"{self.audio / elapsed:.0f} x real time", refresh=False)
-        self.bar.update(files)
-
-    def __exit__(self, *_) -> None:
-        self.bar.close()
-
-
-def tell_each(what: str, named: list[tuple[str, str]]) -> None:
-    """`what: file: words` on screen, for the first ten of (file, words)."""
-    for name, words in named[:10]:
-        tell(f"{what}: {printable(name)}: {words}")
-    if len(named) > 10:
-        tell(f"{what}: {len(named) - 10} more")
-
-
-def tell_remarks(remarks: list[tuple[str, str]], path: Path) -> None:
-    """Say what is wrong with files that were scored all the same."""
-    tell_each("warning", remarks)
-    if remarks:
-        tell(f"all of them are listed in {path.with_suffix('.remarks.csv')}")
-
-
-def tell_skipped(skipped: list[tuple[str, str, str]], path: Path | None, *, allowed: bool) -> int:
-    """Name the files left out on screen, short ones too where no list (beside `path`) has them.
-
-    Returns the exit status that they call for.
-    """
-    errors = [(name, reason) for name, kind, reason in skipped if kind != SHORT]
-    short = [(name, reason) for name, kind, reason in skipped if kind == SHORT]
-    tell_each("not scored", errors)
-    tell_each("not scored", short if path is None else [])
-    if short:
-        count = len(short)
-        tell(f"{count} files are shorter than min_duration and were not scored")
-    if skipped and path is not None:
-        tell(f"all of them are listed in {path.with_suffix('.skipped.csv')}")
-    return SKIPPED_STATUS if errors and not allowed else 0

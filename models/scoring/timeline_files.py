@@ -18,7 +18,8 @@ from dataio.stopping import Stopped, StopRequest
 from dataio.whole_files import make_folder, whole_table, write_bytes, write_text
 from dataio.words import printable, tell
 from models.scoring.audio import check_calibration, digest_of, probability
-from models.scoring.run import Scorer, load_scorer, progress, tell_skipped
+from models.scoring.run import Scorer, load_scorer
+from models.scoring.screen import progress, tell_skipped
 from models.scoring.timeline import HINT, NoTimeline, Rule, audacity, digest, rttm, timeline_of
 from models.scoring.timeline_picture import Overview, Sound, page, picture
 
