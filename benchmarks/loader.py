@@ -89,7 +89,8 @@ def whole_files(csv_path: Path, repeats: int) -> tuple[float, float, float]:
 def batches(csv_path: Path, num_workers: int, repeats: int) -> float:
     """audio-s/s of 100 s batches out of a BatchLoader, workers already running."""
     from dataio.batching import BatchPlan
-    from dataio.dataset import BatchLoader, WaveformDataset
+    from dataio.dataset import WaveformDataset
+    from dataio.loading import BatchLoader
     from dataio.protocol import ProtocolTable
 
     table = ProtocolTable.open(csv_path, data_folder=csv_path.parent)

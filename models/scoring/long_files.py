@@ -16,17 +16,8 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from dataio.audio import stream_audio
 from dataio.audio_file import AudioHeader, Faults, UnreadableAudio
 from dataio.batching import rows_within
-from dataio.dataset import (
-    SHORT,
-    SILENT,
-    BadFile,
-    Item,
-    WaveformBatch,
-    collate,
-    in_worker,
-    is_silent,
-    loaded,
-)
+from dataio.dataset import SHORT, SILENT, BadFile, Item, WaveformBatch, collate, is_silent
+from dataio.loading import in_worker, loaded
 from dataio.probe import probe
 from dataio.processes import usable_workers, worker_for_each_core
 from dataio.protocol import ProtocolRow

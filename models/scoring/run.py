@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from dataio.batching import scoring_batches
-from dataio.dataset import LONG, WaveformBatch, WaveformDataset, batch_loader
+from dataio.dataset import LONG, WaveformBatch, WaveformDataset
+from dataio.loading import batch_loader
 from dataio.locks import sole_writer
 from dataio.output_paths import check_outputs
 from dataio.processes import worker_for_each_core

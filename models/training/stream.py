@@ -19,7 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dataio.batching import Batches, BatchPlan, n_steps
-from dataio.dataset import BatchLoader, WaveformBatch, WaveformDataset
+from dataio.dataset import WaveformBatch, WaveformDataset
+from dataio.loading import BatchLoader
 from models.distributed import World
 
 

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 
 from dataio.batching import Batches, rank_share
-from dataio.dataset import BatchLoader, WaveformBatch, WaveformDataset
+from dataio.dataset import WaveformBatch, WaveformDataset
+from dataio.loading import BatchLoader
 from dataio.schema import FAKE, REAL, UserError
 from metrics.rates import NOWHERE, ErrorRate, eer
 from models.distributed import World, gather_objects

@@ -13,16 +13,14 @@ from dataio.audio import load_waveform
 from dataio.batching import BatchPlan
 from dataio.dataset import (
     BadFile,
-    BatchLoader,
     Item,
-    LoaderError,
     WaveformDataset,
-    batch_loader,
     centre_piece,
     check_crop,
     collate,
     draw_piece,
 )
+from dataio.loading import BatchLoader, LoaderError, batch_loader
 from dataio.protocol import ProtocolTable
 from dataio.schema import UserError
 

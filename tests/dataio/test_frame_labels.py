@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from dataio.dataset import BatchLoader, WaveformDataset
+from dataio.dataset import WaveformDataset
 from dataio.frame_labels import FrameLabels
+from dataio.loading import BatchLoader
 from dataio.protocol import ProtocolRow, ProtocolTable
 from dataio.schema import COLUMNS as PLAIN
 from dataio.schema import SAMPLE_RATE, SEGMENTS, UserError

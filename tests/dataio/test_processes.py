@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from dataio import processes
-from dataio.dataset import BatchLoader, Item, collate
+from dataio.dataset import Item, collate
+from dataio.loading import BatchLoader
 from dataio.processes import usable_workers, worker_for_each_core
 from protocols.making.workshop import map_parallel
 from protocols.parallel import apply_to_column, map_in_order
