@@ -12,13 +12,10 @@ import math
 import time
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from speechbrain import Brain, Stage
 from speechbrain.utils.checkpoints import Checkpoint
-from torch.nn.parallel import DistributedDataParallel
 
-from augment.batched import apply as rawboost_on_device
 from dataio.dataset import WaveformBatch
 from dataio.schema import UserError
 from dataio.stopping import Stopped, StopRequest
@@ -31,6 +28,7 @@ from models.in_flight import InFlight
 from models.precision import autocast
 from models.training.adapters import Adapters
 from models.training.bad_files import BadFiles
+from models.training.inputs import draw_seed, inputs_of
 from models.training.log import TrainLog
 from models.training.optimizer import (
     follow,
@@ -45,6 +43,7 @@ from models.training.step import Step, StepSums, read
 from models.training.stream import MicroBatch, Position, TrainStream
 from models.training.validation import Validation, ValidStream
 from models.training.whole_checkpoint import WholeCheckpointer
+from models.training.wrapping import compile_front_end, distributed
 
 logger = logging.getLogger(__name__)
 SHORTEST = 400  # samples, the front end's receptive field: what a rank without rows feeds it
@@ -129,13 +128,7 @@ class DetectorBrain(Brain):
         data = batch.data
         if len(data) == 0:
             return self._forward_of_nothing()
-        waveforms = data.waveforms.to(self.device, non_blocking=True)
-        if data.draws:
-            waveforms = rawboost_on_device(waveforms, data.draws)
-        lengths = data.lengths.tolist()  # integers: DDP would move a tensor to the GPU
-        if self.hparams.equal_crops:
-            waveforms = waveforms[:, : min(lengths)]
-            lengths = [min(lengths)] * len(lengths)
+        waveforms, lengths = inputs_of(data, self.device, equal_crops=self.hparams.equal_crops)
         with_frames = self.frame_loss is not None
         return self.modules.detector(waveforms, lengths, with_frames=with_frames)
 
@@ -282,33 +275,13 @@ class DetectorBrain(Brain):
         self._step = Step(self.optimizer, self.scaler)
         self.checkpointer.add_recoverable("optimizer", self.optimizer)
 
-    def _compile(self) -> None:
-        """`--compile True`: the front end alone, in place, so that no tensor's name changes."""
-        if self.jit or self.jit_module_keys or self.compile_module_keys:
-            raise UserError("jit and compile_module_keys are not supported: use --compile True")
-        if self.compile:
-            dynamic = self.compile_using_dynamic_shape_tracing or None  # None: from a second shape
-            self.detector.m_ssl.compile(mode=self.compile_mode, dynamic=dynamic)
-
-    def _wrap_distributed(self) -> None:
-        """As SpeechBrain's, but gradients are views of DDP's buckets: there is one copy of them.
-
-        Batch norms are joined on GPUs only: torch has no such norm for a CPU.
-        """
-        if not self.distributed_launch:
-            return
-        on_gpu, detector = self.device_type == "cuda", self.modules["detector"]
-        self.modules["detector"] = DistributedDataParallel(
-            torch.nn.SyncBatchNorm.convert_sync_batchnorm(detector) if on_gpu else detector,
-            device_ids=[self.device] if on_gpu else None,
-            find_unused_parameters=self.find_unused_parameters,
-            gradient_as_bucket_view=True,
-        )
-
     def on_fit_start(self) -> None:
         """As SpeechBrain's, but resuming from the newest checkpoint that is intact."""
-        self._compile()
-        self._wrap_distributed()
+        compile_front_end(self.detector, self)
+        if self.distributed_launch:
+            self.modules["detector"] = distributed(
+                self.detector, self.device, find_unused=self.find_unused_parameters
+            )
         self.init_optimizers()
         self.checkpointer.remove_partial()
         checkpoint = self.checkpointer.newest_intact()
@@ -483,9 +456,3 @@ class DetectorBrain(Brain):
             f" {self.optimizer_step} of {self.checkpointer.checkpoints_dir},"
             " the same command goes on from there"
         )
-
-
-def draw_seed(seed: int, draw: tuple[int, int]) -> int:
-    """A 63-bit seed for the dropout of one micro-batch: the same on any rank, after any restart."""
-    words = np.random.SeedSequence([seed, *draw]).generate_state(2, np.uint32)
-    return (int(words[0]) << 31) ^ int(words[1])
